@@ -1,0 +1,128 @@
+"""The bridge from blinker's signals to pluggy's hooks: one receiver per signal, for one sender."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from spark_hooks import _fields
+from spark_hooks.errors import InvalidEvent
+from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build
+from spark_hooks.plugins import Plugins
+from spark_hooks.records import Receipt
+from spark_hooks.signals import SIGNALS
+
+
+class Stamp:
+    """Ids that grow with time (random ones cost a store's index dearly) and differ between processes."""
+
+    def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
+        self._process = os.getpid()
+        self.writer = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
+        self._count = itertools.count(1)
+
+    def __call__(self) -> str:
+        if os.getpid() != self._process:  # after a fork: parent and child must not share ids
+            self._restart()
+        return f"{self.writer}-{next(self._count):08x}"
+
+
+class Bridge:
+    """Turns what `sender` signals into events and tells the plugins. `rejected` counts refusals by reason.
+
+    The sender is kept alive as long as the bridge is connected.
+    """
+
+    def __init__(self, sender: object, plugins: Plugins, source: str) -> None:
+        self.sender = sender
+        self.source = _fields.identifier(source)
+        self.rejected: Counter[str] = Counter()
+        self._plugins = plugins
+        self._stamp = Stamp()
+        self._receivers: dict[str, Callable[..., Receipt]] = {}
+
+    def connect(self) -> None:
+        """Listen to the sender's signals; connecting twice is the same as once."""
+        for name, signal in SIGNALS.items():
+            if name not in self._receivers:
+                self._receivers[name] = _Receiver(self, EVENT_TYPES.get(name, CustomEvent))
+                signal.connect(self._receivers[name], sender=self.sender, weak=False)
+
+    def disconnect(self) -> None:
+        """Listen no more."""
+        for name, receiver in self._receivers.items():
+            SIGNALS[name].disconnect(receiver, sender=self.sender)
+        self._receivers.clear()
+
+    def receive(self, cls: type[Event], fields: dict[str, object]) -> Receipt:
+        """Clean and validate, then tell the plugins. What passes here cannot fail later for its own sake."""
+        stamp = self._stamp
+        event_id = stamp()
+        try:
+            event = self._event(cls, event_id, fields)
+        except Exception as error:
+            if self._plugins.strict:
+                raise
+            reason = str(error) if isinstance(error, InvalidEvent) else f"{cls.type}: {type(error).__name__}"
+            self.rejected[reason] += 1
+            return Receipt(event_id, "rejected", reason)
+        receipt = self._plugins.notify(event, self.sender)
+        return receipt or Receipt(event.id, "dropped", "nobody keeps events")
+
+    def _event(self, cls: type[Event], event_id: str, fields: dict[str, object]) -> Event:
+        whole = fields.get("event")
+        if isinstance(whole, Event):
+            return self._completed(whole, event_id)
+        take = fields.pop
+        envelope = {
+            "id": take("event_id", None) or event_id,
+            "source": take("source", None) or self.source,
+            "time": take("time", None) or time.time(),
+            "writer": self._stamp.writer,
+        }
+        if cls is CustomEvent:
+            named = take("type", None)
+            kind = bare(named) if isinstance(named, str) else named
+            return build(cls, {"type": kind, "about": take("subject", None)}, extra=fields, **envelope)
+        return build(cls, fields, **envelope)
+
+    def _completed(self, event: Event, event_id: str) -> Event:
+        """An event sent whole, with the gaps in its envelope filled."""
+        if event.id and event.source and event.time is not None and event.writer:
+            return event
+        return msgspec.structs.replace(
+            event,
+            id=event.id or event_id,
+            source=event.source or self.source,
+            time=time.time() if event.time is None else event.time,
+            writer=event.writer or self._stamp.writer,
+        )
+
+
+class _Receiver:
+    """What blinker calls; knows its bridge, so that a bridge can be found by its sender."""
+
+    def __init__(self, bridge: Bridge, cls: type[Event]) -> None:
+        self.bridge = bridge
+        self._receive = partial(bridge.receive, cls)
+
+    def __call__(self, sender: object, /, **fields: object) -> Receipt:
+        return self._receive(fields)
+
+
+def bridge_of(sender: object) -> Bridge | None:
+    """The bridge that listens to `sender`, if there is one: the signals themselves are the registry."""
+    for receiver in SIGNALS["task_posted"].receivers_for(sender):
+        if isinstance(receiver, _Receiver) and receiver.bridge.sender is sender:
+            return receiver.bridge
+    return None

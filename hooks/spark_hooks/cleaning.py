@@ -1,0 +1,133 @@
+"""Cleaning: from whatever a coordinator holds to plain values that any store can keep.
+
+Nothing here raises. What cannot be kept as it is (a lone surrogate, a NUL, text of ten megabytes, nesting without
+end) is replaced by something that says so. Refusing is validation's work, in `events`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from enum import Enum
+
+MAX_TEXT = 64 * 1024
+"""Longest text kept, in bytes of UTF-8."""
+MAX_ID = 512
+"""Longest identifier kept, in characters."""
+MAX_DEPTH = 8
+"""Deepest nesting kept; what lies below is replaced by `TOO_DEEP`."""
+MAX_ITEMS = 10_000
+"""Most entries kept of one list or mapping."""
+TOO_DEEP = "[cut: nested too deep]"
+
+_MAX_INT = 2**63 - 1
+_SHORT = MAX_TEXT // 4  # no UTF-8 character is longer than four bytes
+
+
+def text(value: str) -> str:
+    """`value` without NUL and lone surrogates, cut and marked beyond `MAX_TEXT` bytes."""
+    if len(value) <= _SHORT and value.isascii():
+        if "\0" not in value:
+            return value if type(value) is str else str.__str__(value)
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # surrogatepass and a decode that replaces would give three marks for one surrogate: go through UTF-16 instead,
+    # which also joins the two halves of a pair that arrived apart.
+    value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    value = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return value if len(value) <= _SHORT else _cut(value)
+
+
+def _cut(value: str) -> str:
+    data = value.encode()
+    if len(data) <= MAX_TEXT:
+        return value
+    mark = f"[cut: {len(data)} bytes]"
+    return data[: MAX_TEXT - len(mark)].decode(errors="ignore") + mark
+
+
+def identifier(value: str) -> str:
+    """`value` cleaned as text; beyond `MAX_ID` characters cut to a marked form that ends in a hash: it stays unique."""
+    if len(value) <= MAX_ID:
+        return text(value)
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{text(value[: MAX_ID - 48])}[cut: {digest}]"
+
+
+def scalar(value: object) -> object:
+    """numpy scalars, UUIDs, dates, enums and decimals as plain values; anything else unchanged."""
+    if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return value.item()
+    if isinstance(value, Enum):
+        return scalar(value.value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    return value
+
+
+def plain(value: object, depth: int = 0) -> object:
+    """`value` as JSON can hold it: None, bool, int of 64 bits, finite float, text, list or dict with text keys."""
+    if value is None or value is True or value is False:
+        return value
+    kind = type(value)
+    if kind is str:
+        return text(value)  # type: ignore[arg-type]
+    if kind is int:
+        return value if -_MAX_INT <= value <= _MAX_INT else _unknown(value)  # type: ignore[operator]
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[arg-type]
+    try:
+        return _odd(value, depth)
+    except Exception:
+        return _unknown(value)
+
+
+def _odd(value: object, depth: int) -> object:
+    """The kinds that are rare in events: containers, and strangers' types."""
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        return TOO_DEEP if depth >= MAX_DEPTH else _container(value, depth)
+    if isinstance(value, (bytes, bytearray)):
+        return text(bytes(value[:MAX_TEXT]).decode(errors="replace"))
+    simple = scalar(value)
+    if simple is not value:
+        return plain(simple, depth)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist(), depth)
+    if isinstance(value, str):  # of a subclass: take the plain value inside, as below
+        return text(str.__str__(value))
+    if isinstance(value, int):
+        return plain(int.__pos__(value))
+    if isinstance(value, float):
+        return plain(float.__pos__(value))
+    return _unknown(value)
+
+
+def _container(value: object, depth: int) -> object:
+    if isinstance(value, Mapping):
+        pairs = _first(value.items())
+        return {identifier(k if isinstance(k, str) else _unknown(k)): plain(v, depth + 1) for k, v in pairs}
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=repr)
+    assert isinstance(value, (list, tuple))
+    return [plain(item, depth + 1) for item in value[:MAX_ITEMS]]
+
+
+def _first(pairs: Iterable[tuple[object, object]]) -> Iterable[tuple[object, object]]:
+    for n, pair in enumerate(pairs):
+        if n >= MAX_ITEMS:
+            return
+        yield pair
+
+
+def _unknown(value: object) -> str:
+    """Text for a value of no plain kind, even when its own ``__str__`` raises."""
+    if isinstance(value, int):  # str() of a huge int is refused by the interpreter
+        return hex(value)[:MAX_ID]
+    try:
+        return text(str(value))
+    except Exception:
+        return f"[unprintable {type(value).__name__}]"

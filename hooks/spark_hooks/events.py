@@ -1,0 +1,294 @@
+"""The events a coordinator sends: frozen, cleaned and validated when built; one class each.
+
+An event is built from its data fields alone (``TaskPosted(task_id="t1", description="Fix the login bug")``). The
+envelope (`Event.id`, `Event.source`, `Event.time`, `Event.writer`) is filled in when it is sent, or given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, TypeVar
+
+import msgspec
+
+from spark_hooks import _fields as f
+from spark_hooks.errors import InvalidEvent
+
+E = TypeVar("E", bound="Event")
+
+_ENVELOPE: tuple[tuple[str, f.Check, object], ...] = (
+    ("id", f.identifier, ""),
+    ("source", f.identifier, ""),
+    ("writer", f.identifier, ""),
+    ("time", f.moment, None),
+    ("attributes", f.plain, {}),
+    ("extra", f.plain, {}),
+)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="$", tag="event"):
+    """What all events share.
+
+    Raises `InvalidEvent` when a field has the wrong type, is empty where it must not be, or is no finite number.
+    """
+
+    type: ClassVar[str] = "event"
+    """The bare name, the same for signal, hook and event; on the wire ``swarm.<type>``."""
+    checks: ClassVar[Mapping[str, f.Check]] = {}
+    """What each data field is put through; a field with no default is required."""
+    required: ClassVar[tuple[str, ...]] = ()
+
+    id: str = ""
+    """Unique within `source`; empty until sent."""
+    source: str = ""
+    """The swarm the event comes from."""
+    time: float | None = None
+    """When it happened: seconds since 1970, UTC, to the microsecond; None until sent."""
+    writer: str = ""
+    """The process that captured it first; its clock is a clock of its own."""
+    attributes: dict[str, object] = {}
+    """CloudEvents extension attributes, kept for export."""
+    extra: dict[str, object] = {}
+    """Data fields the class does not know, kept for export."""
+
+    def __post_init__(self) -> None:
+        for name, check, empty in _ENVELOPE:
+            if getattr(self, name) != empty:
+                self._put(name, check)
+        for name, check in self.checks.items():
+            self._put(name, check)
+
+    def _put(self, name: str, check: f.Check) -> None:
+        value = getattr(self, name)
+        try:
+            checked = check(value)
+        except f.Refused as refusal:
+            raise InvalidEvent(self.type, name, str(refusal)) from None
+        if checked is not value:
+            msgspec.structs.force_setattr(self, name, checked)
+
+    @property
+    def subject(self) -> str | None:
+        """The id of the task the event is about, else of the agent, else None."""
+        return self.task or self.agent
+
+    @property
+    def task(self) -> str | None:
+        """The id of the task the event is about, or None."""
+        return getattr(self, "task_id", None)
+
+    @property
+    def agent(self) -> str | None:
+        """The id of the agent that did it, or None."""
+        return getattr(self, "agent_id", None)
+
+
+class TaskPosted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="task_posted"):
+    """A task was offered to the swarm."""
+
+    type: ClassVar[str] = "task_posted"
+    checks: ClassVar[Mapping[str, f.Check]] = {
+        "task_id": f.identifier,
+        "description": f.text,
+        "candidates": f.identifiers,
+        "category": f.optional(f.identifier),
+        "reserve": f.optional(f.amount),
+        "deadline": f.optional(f.moment),
+    }
+    required: ClassVar[tuple[str, ...]] = ("task_id", "description")
+
+    task_id: str
+    description: str
+    candidates: tuple[str, ...] = ()
+    category: str | None = None
+    reserve: float | None = None
+    """The highest acceptable bid."""
+    deadline: float | None = None
+    """Seconds since 1970, UTC; also given as a datetime or RFC 3339 text."""
+
+
+class BidSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="bid_submitted"):
+    """An agent offered to do a task for a price."""
+
+    type: ClassVar[str] = "bid_submitted"
+    checks: ClassVar[Mapping[str, f.Check]] = {"task_id": f.identifier, "agent_id": f.identifier, "bid": f.amount}
+    required: ClassVar[tuple[str, ...]] = ("task_id", "agent_id", "bid")
+
+    task_id: str
+    agent_id: str
+    bid: float
+
+
+class TaskAssigned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="task_assigned"):
+    """A task was given to an agent: an attempt begins."""
+
+    type: ClassVar[str] = "task_assigned"
+    checks: ClassVar[Mapping[str, f.Check]] = {
+        "task_id": f.identifier,
+        "agent_id": f.identifier,
+        "bid": f.optional(f.amount),
+    }
+    required: ClassVar[tuple[str, ...]] = ("task_id", "agent_id")
+
+    task_id: str
+    agent_id: str
+    bid: float | None = None
+
+
+class TaskCompleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="task_completed"):
+    """An agent finished its attempt with success."""
+
+    type: ClassVar[str] = "task_completed"
+    checks: ClassVar[Mapping[str, f.Check]] = {
+        "task_id": f.identifier,
+        "agent_id": f.identifier,
+        "result": f.optional(f.text),
+        "cost": f.optional(f.amount),
+        "duration_s": f.optional(f.amount),
+    }
+    required: ClassVar[tuple[str, ...]] = ("task_id", "agent_id")
+
+    task_id: str
+    agent_id: str
+    result: str | None = None
+    cost: float | None = None
+    duration_s: float | None = None
+
+
+class TaskFailed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="task_failed"):
+    """An attempt ended without success; without `agent_id` it is the task's only open attempt."""
+
+    type: ClassVar[str] = "task_failed"
+    checks: ClassVar[Mapping[str, f.Check]] = {
+        "task_id": f.identifier,
+        "agent_id": f.optional(f.identifier),
+        "reason": f.optional(f.text),
+        "cost": f.optional(f.amount),
+        "duration_s": f.optional(f.amount),
+    }
+    required: ClassVar[tuple[str, ...]] = ("task_id",)
+
+    task_id: str
+    agent_id: str | None = None
+    reason: str | None = None
+    cost: float | None = None
+    duration_s: float | None = None
+
+
+class AgentJoined(Event, frozen=True, kw_only=True, omit_defaults=True, tag="agent_joined"):
+    """An agent is there to take work."""
+
+    type: ClassVar[str] = "agent_joined"
+    checks: ClassVar[Mapping[str, f.Check]] = {
+        "agent_id": f.identifier,
+        "name": f.optional(f.text),
+        "capabilities": f.identifiers,
+    }
+    required: ClassVar[tuple[str, ...]] = ("agent_id",)
+
+    agent_id: str
+    name: str | None = None
+    capabilities: tuple[str, ...] = ()
+
+
+class AgentLeft(AgentJoined, frozen=True, kw_only=True, omit_defaults=True, tag="agent_left"):
+    """An agent takes no more work."""
+
+    type: ClassVar[str] = "agent_left"
+
+
+class ToolExecuted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="tool_executed"):
+    """An agent used a tool."""
+
+    type: ClassVar[str] = "tool_executed"
+    checks: ClassVar[Mapping[str, f.Check]] = {
+        "agent_id": f.identifier,
+        "tool": f.identifier,
+        "success": f.flag,
+        "task_id": f.optional(f.identifier),
+        "duration_ms": f.optional(f.amount),
+    }
+    required: ClassVar[tuple[str, ...]] = ("agent_id", "tool", "success")
+
+    agent_id: str
+    tool: str
+    success: bool
+    task_id: str | None = None
+    duration_ms: float | None = None
+
+
+class CustomEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="custom"):
+    """An event of a type of the swarm's own, kept whole; its data is `Event.extra`."""
+
+    type: str  # type: ignore[misc]  # the one class whose objects differ in type
+    about: str | None = None
+    """The event's subject as it was sent."""
+    checks: ClassVar[Mapping[str, f.Check]] = {"type": f.identifier, "about": f.optional(f.identifier)}
+    required: ClassVar[tuple[str, ...]] = ("type",)
+
+    @property
+    def subject(self) -> str | None:
+        return self.about
+
+    @property
+    def task(self) -> str | None:
+        return _text_or_none(self.extra.get("task_id"))
+
+    @property
+    def agent(self) -> str | None:
+        return _text_or_none(self.extra.get("agent_id"))
+
+
+AnyEvent = (
+    TaskPosted
+    | BidSubmitted
+    | TaskAssigned
+    | TaskCompleted
+    | TaskFailed
+    | AgentJoined
+    | AgentLeft
+    | ToolExecuted
+    | CustomEvent
+)
+"""Every class of event; a decoder of this type gives back what an encoder was given."""
+
+EVENT_TYPES: Mapping[str, type[Event]] = {
+    cls.type: cls
+    for cls in (
+        TaskPosted,
+        BidSubmitted,
+        TaskAssigned,
+        TaskCompleted,
+        TaskFailed,
+        AgentJoined,
+        AgentLeft,
+        ToolExecuted,
+    )
+}
+"""The declared types: bare name -> class. Any other type is a `CustomEvent`."""
+
+
+def bare(type_name: str) -> str:
+    """``swarm.task_posted`` and ``task_posted`` alike give ``task_posted``; foreign dotted names stay whole."""
+    name = type_name.removeprefix("swarm.")
+    return name if "." not in name else type_name
+
+
+def build(cls: type[E], data: Mapping[str, object], **envelope: object) -> E:
+    """An event of class `cls` from `data`; fields the class does not know go to `Event.extra`.
+
+    Raises `InvalidEvent` when a required field is missing or a value does not fit.
+    """
+    for name in cls.required:
+        if name not in data:
+            raise InvalidEvent(cls.type, name, "is missing")
+    known = cls.checks.keys()
+    make: Callable[..., E] = cls
+    if data.keys() <= known:
+        return make(**data, **envelope)
+    extra = {name: value for name, value in data.items() if name not in known}
+    return make(**{name: value for name, value in data.items() if name in known}, extra=extra, **envelope)
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

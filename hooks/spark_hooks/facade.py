@@ -1,0 +1,99 @@
+"""`Hooks`: what coordinators read. Typed questions with defaults; a plugin's nonsense never comes through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from spark_hooks.events import Event, TaskPosted
+from spark_hooks.plugins import Plugins
+from spark_hooks.records import Advisory, Prediction, Recommendation
+from spark_hooks.views import Detector
+
+
+class Hooks:
+    """The questions a coordinator may ask, and the door for plugins. No answer raises, but with ``SPARK_STRICT``."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+
+    def register(self, plugin: object, name: str | None = None) -> str:
+        """Take a plugin in; return its name. Raises `InvalidPlugin`, and says why."""
+        return self._plugins.register(plugin, name)
+
+    def unregister(self, plugin: object) -> None:
+        """Let a plugin go."""
+        self._plugins.unregister(plugin)
+
+    def predict(self, task: TaskPosted | str) -> Prediction:
+        """What to expect of a task, given whole or as the id of a posted one; empty when nobody knows."""
+        for plugin, answer in self._plugins.ask("predict", task=task):
+            if isinstance(answer, Prediction):
+                return answer
+            self._refuse(plugin, "predict", answer)
+        return Prediction(task_id=task if isinstance(task, str) else task.task_id)
+
+    def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None = None) -> list[Recommendation]:
+        """Who should get a task, the choice first; `candidates` default to the task's own. Empty when nobody knows."""
+        for plugin, answer in self._plugins.ask("recommend", task=task, candidates=candidates):
+            if _all(answer, Recommendation):
+                return list(answer)
+            self._refuse(plugin, "recommend", answer)
+        return []
+
+    def advisories(
+        self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = 10
+    ) -> list[Advisory]:
+        """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
+        found: dict[str, Advisory] = {}
+        for plugin, answer in self._plugins.ask("advisories", subject=subject, task=task, limit=limit):
+            if _all(answer, Advisory):
+                for advisory in answer:
+                    found.setdefault(advisory.id, advisory)
+            else:
+                self._refuse(plugin, "advisories", answer)
+        return sorted(found.values(), key=lambda a: (-a.priority, a.id))[: max(limit, 0)]
+
+    def score_importance(self, event: Event) -> float | None:
+        """A plugin's importance of `event` in 0..1, or None: the built-in score counts."""
+        for plugin, answer in self._plugins.ask("score_importance", event=event):
+            if isinstance(answer, (int, float)) and math.isfinite(answer):
+                return min(1.0, max(0.0, float(answer)))
+            self._refuse(plugin, "score_importance", answer)
+        return None
+
+    def redact(self, text: str) -> str:
+        """`text` after every plugin that redacts has had its turn."""
+        for plugin, answer in self._redactions(text):
+            if isinstance(answer, str):
+                text = answer
+            else:
+                self._refuse(plugin, "redact", answer)
+        return text
+
+    def detectors(self) -> list[Detector]:
+        """The detectors that plugins bring."""
+        found: list[Detector] = []
+        for plugin, answer in self._plugins.ask("advisory_detectors"):
+            try:
+                brought = list(answer)
+            except Exception as error:
+                self._plugins.failed(plugin, "advisory_detectors", error)
+                continue
+            for detector in brought:
+                if isinstance(getattr(detector, "name", None), str) and callable(getattr(detector, "detect", None)):
+                    found.append(detector)
+                else:
+                    self._refuse(plugin, "advisory_detectors", detector)
+        return found
+
+    def _redactions(self, text: str) -> Iterator[tuple[str, Any]]:
+        yield from self._plugins.ask("redact", text=text)
+
+    def _refuse(self, plugin: str, hook: str, answer: object) -> None:
+        self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
+
+
+def _all(answer: object, kind: type) -> bool:
+    return isinstance(answer, (list, tuple)) and all(isinstance(item, kind) for item in answer)

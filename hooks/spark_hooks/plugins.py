@@ -1,0 +1,155 @@
+"""The plugins of one Spark: registration with its rules, and the guarded calls.
+
+pluggy keeps the registry and checks signatures; the calls are our own, because pluggy's call loop stops at the first
+implementation that raises.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pluggy
+
+from spark_hooks import specs
+from spark_hooks.errors import InvalidPlugin
+from spark_hooks.events import Event
+from spark_hooks.records import Receipt
+
+log = logging.getLogger("spark.hooks")
+
+
+class Call(NamedTuple):
+    """One implementation of one hook."""
+
+    plugin: str
+    hook: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+
+
+class Plugins:
+    """Holds the plugins and calls them in isolation.
+
+    `errors` counts what went wrong, by ``plugin.hook``. With `strict`, errors are raised as well.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
+        self.errors: Counter[str] = Counter()
+        self._manager = pluggy.PluginManager(specs.PROJECT)
+        for group in (specs.Notifications, specs.Questions, specs.Extensions):
+            self._manager.add_hookspecs(group)
+        self._names = sorted(vars(self._manager.hook))
+        self._calls: dict[str, tuple[Call, ...]] = dict.fromkeys(self._names, ())
+
+    def register(self, plugin: object, name: str | None = None) -> str:
+        """Take a plugin in; return its name.
+
+        Raises `InvalidPlugin` for a class instead of an object, a coroutine function, a hook wrapper, an unknown hook
+        name, an argument the hook does not have, or a plugin that is in already.
+        """
+        label = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        if inspect.isclass(plugin):
+            raise InvalidPlugin(label, "it is a class; register an object of it")
+        while self._manager.has_plugin(label):
+            if self._manager.get_plugin(label) is plugin:
+                raise InvalidPlugin(label, "it is registered already")
+            label += "'"
+        try:
+            self._manager.register(plugin, label)
+            self._refuse_unfit(plugin, label)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            self._drop(label)
+            raise InvalidPlugin(label, str(error)) from error
+        except InvalidPlugin:
+            self._drop(label)
+            raise
+        self._recompile()
+        return label
+
+    def unregister(self, plugin: object) -> None:
+        """Let a plugin go; unknown ones are ignored."""
+        if self._manager.is_registered(plugin):
+            self._manager.unregister(plugin)
+            self._recompile()
+
+    def load_entry_points(self) -> None:
+        """Take in every plugin that an installed distribution names in the entry-point group ``spark``."""
+        for entry in importlib.metadata.entry_points(group=specs.PROJECT):
+            try:
+                plugin = entry.load()
+                self.register(plugin() if inspect.isclass(plugin) else plugin, entry.name)
+            except Exception as error:
+                self.failed(entry.name, "load", error)
+
+    def notify(self, event: Event, coordinator: object) -> Receipt | None:
+        """Tell everybody of an event; the first `Receipt` among the answers is the answer."""
+        receipt: Receipt | None = None
+        hook = "custom" if event.type not in self._calls else event.type
+        values = {"event": event, "coordinator": coordinator}
+        for call in self._calls["event_captured"]:
+            answer = self._guarded(call, values)
+            if receipt is None and isinstance(answer, Receipt):
+                receipt = answer
+        for call in self._calls[hook]:
+            self._guarded(call, values)
+        return receipt
+
+    def ask(self, hook: str, **values: object) -> Iterator[tuple[str, Any]]:
+        """(plugin, answer) of each plugin with something to say, the last registered first; lazily, one by one."""
+        for call in reversed(self._calls[hook]):
+            answer = self._guarded(call, values)
+            if answer is not None:
+                yield call.plugin, answer
+
+    def implemented(self, hook: str) -> bool:
+        """Whether any plugin implements `hook`."""
+        return bool(self._calls[hook])
+
+    def failed(self, plugin: str, hook: str, error: BaseException | str) -> None:
+        """Count an error of a plugin's and log it: the 1st, 2nd, 4th, 8th … so that logs stay readable."""
+        key = f"{plugin}.{hook}"
+        self.errors[key] += 1
+        count = self.errors[key]
+        if count & (count - 1) == 0:
+            cause = error if isinstance(error, BaseException) else None
+            log.warning("plugin %s failed in %s (%d times so far): %s", plugin, hook, count, error, exc_info=cause)
+        if self.strict:
+            raise error if isinstance(error, BaseException) else TypeError(f"{key}: {error}")
+
+    def _guarded(self, call: Call, values: dict[str, object]) -> Any:
+        try:
+            return call.function(*[values[name] for name in call.arguments])
+        except (Exception, SystemExit) as error:  # a plugin that exits is a plugin that failed
+            self.failed(call.plugin, call.hook, error)
+            return None
+
+    def _refuse_unfit(self, plugin: object, label: str) -> None:
+        for hook, impl in self._implementations(plugin):
+            if inspect.iscoroutinefunction(impl.function) or inspect.isasyncgenfunction(impl.function):
+                raise InvalidPlugin(label, f"{hook} is a coroutine function; hooks are called without waiting")
+            if impl.hookwrapper or impl.wrapper:
+                raise InvalidPlugin(label, f"{hook} is a hook wrapper; Spark isolates each call and has none")
+
+    def _implementations(self, plugin: object) -> Iterator[tuple[str, pluggy.HookImpl]]:
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            yield from ((caller.name, impl) for impl in caller.get_hookimpls() if impl.plugin is plugin)
+
+    def _drop(self, label: str) -> None:
+        if self._manager.has_plugin(label):
+            self._manager.unregister(name=label)
+
+    def _recompile(self) -> None:
+        """Lay out the calls in registration order; pluggy's tryfirst and trylast have no say in notifications."""
+        plugins = {name: place for place, (name, _) in enumerate(self._manager.list_name_plugin())}
+        for hook in self._names:
+            impls = getattr(self._manager.hook, hook).get_hookimpls()
+            if hook not in vars(specs.Questions):
+                impls = sorted(impls, key=lambda impl: plugins[impl.plugin_name])
+            self._calls[hook] = tuple(Call(i.plugin_name, hook, i.function, i.argnames) for i in impls)

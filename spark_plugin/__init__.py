@@ -1,0 +1,1 @@
+"""Spark, the learning layer for swarms of agents."""
