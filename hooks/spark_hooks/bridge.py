@@ -47,6 +47,8 @@ class Bridge:
         self.sender = sender
         self.source = _fields.identifier(source)
         self.rejected: Counter[str] = Counter()
+        self.owner: object = None
+        """Whoever made the bridge; found again through `bridge_of`."""
         self._plugins = plugins
         self._stamp = Stamp()
         self._receivers: dict[str, Callable[..., Receipt]] = {}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from spark_hooks.events import Event, TaskPosted
 from spark_hooks.plugins import Plugins
@@ -65,12 +64,7 @@ class Hooks:
 
     def redact(self, text: str) -> str:
         """`text` after every plugin that redacts has had its turn."""
-        for plugin, answer in self._redactions(text):
-            if isinstance(answer, str):
-                text = answer
-            else:
-                self._refuse(plugin, "redact", answer)
-        return text
+        return self._plugins.refine("redact", "text", text)
 
     def detectors(self) -> list[Detector]:
         """The detectors that plugins bring."""
@@ -87,9 +81,6 @@ class Hooks:
                 else:
                     self._refuse(plugin, "advisory_detectors", detector)
         return found
-
-    def _redactions(self, text: str) -> Iterator[tuple[str, Any]]:
-        yield from self._plugins.ask("redact", text=text)
 
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")

@@ -40,6 +40,8 @@ class Plugins:
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
+        self.changed: Callable[[], None] = lambda: None
+        """Called after a plugin came or went."""
         self.errors: Counter[str] = Counter()
         self._manager = pluggy.PluginManager(specs.PROJECT)
         for group in (specs.Notifications, specs.Questions, specs.Extensions):
@@ -108,6 +110,16 @@ class Plugins:
             if answer is not None:
                 yield call.plugin, answer
 
+    def refine(self, hook: str, argument: str, value: str) -> str:
+        """`value` after every plugin in turn, in registration order; None leaves it as it is."""
+        for call in self._calls[hook]:
+            answer = self._guarded(call, {argument: value})
+            if isinstance(answer, str):
+                value = answer
+            elif answer is not None:
+                self.failed(call.plugin, hook, f"answered {type(answer).__name__} instead of text")
+        return value
+
     def implemented(self, hook: str) -> bool:
         """Whether any plugin implements `hook`."""
         return bool(self._calls[hook])
@@ -153,3 +165,4 @@ class Plugins:
             if hook not in vars(specs.Questions):
                 impls = sorted(impls, key=lambda impl: plugins[impl.plugin_name])
             self._calls[hook] = tuple(Call(i.plugin_name, hook, i.function, i.argnames) for i in impls)
+        self.changed()

@@ -100,10 +100,10 @@ class Extensions:
     def score_importance(self, event: Event) -> float | None:
         """How important an event is, 0..1; called in log order while it is stored, not in the sender's thread."""
 
-    @hookspec(firstresult=True)
+    @hookspec
     def redact(self, text: str) -> str | None:
-        """`text` without what must not be stored; called for every text of every event before it is stored."""
+        """`text` without what must not be stored; every text of every event passes through all plugins in turn."""
 
     @hookspec
     def advisory_detectors(self) -> Iterable[Detector] | None:
-        """Detectors to run beside the built-in ones; asked once, when the coordinator registers."""
+        """Detectors to run beside the built-in ones; asked whenever a plugin comes or goes."""

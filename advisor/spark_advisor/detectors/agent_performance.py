@@ -1,0 +1,55 @@
+"""Who does better than the others, overall or in one category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from spark_advisor.statistics import Z99, others_rate, percent, wilson
+from spark_hooks.records import Finding
+from spark_hooks.views import SwarmView, TallyView, Touched
+
+MIN_OUTCOMES = 8
+MIN_GAP = 0.05
+
+
+class ExcellingAgents:
+    """The success of an agent, or of an agent in a category, lies above that of the others with 99% confidence."""
+
+    name = "excelling_agents"
+
+    def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
+        agent = view.agents.get(touched.agent or "")
+        if agent is None or touched.agent is None or agent.outcomes < MIN_OUTCOMES:
+            return
+        evidence = agent.recent_successes
+        yield from _excelling(touched.agent, None, agent, view, evidence)
+        category, cell = view.categories.get(touched.category or ""), agent.by_category.get(touched.category or "")
+        if category is not None and cell is not None and touched.category is not None:
+            yield from _excelling(touched.agent, touched.category, cell, category, evidence)
+
+
+def _excelling(
+    agent: str, category: str | None, own: TallyView, everybody: TallyView, evidence: Sequence[str]
+) -> Iterable[Finding]:
+    if own.outcomes < MIN_OUTCOMES:
+        return
+    others = others_rate(everybody.successes, everybody.outcomes, own.successes, own.outcomes)
+    if wilson(own.successes, own.outcomes, Z99)[0] <= others + MIN_GAP:
+        return
+    rate = own.successes / own.outcomes
+    low, high = wilson(own.successes, own.outcomes)
+    where = f" {category}" if category else ""
+    yield Finding(
+        category="agent_performance",
+        title=f"{agent} succeeds in {own.successes} of {own.outcomes}{where} tasks",
+        detail=f"{agent} succeeds in {percent(rate)} of its{where} tasks (95% interval {percent(low)} to "
+        f"{percent(high)}), the others in {percent(others)}.",
+        suggested_action=f"Prefer {agent} for{where or ' such'} tasks.",
+        action={"action": "prefer", "agent": agent, "category": category},
+        priority=round(0.8 * (rate - others), 4),
+        evidence=tuple(evidence),
+        evidence_count=own.outcomes,
+        agent=agent,
+        task_category=category,
+        interval=(low, high),
+    )

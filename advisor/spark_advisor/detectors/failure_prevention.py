@@ -1,0 +1,88 @@
+"""Who fails more than the others, overall or in one category, and who has begun to fail in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from spark_advisor.statistics import Z99, others_rate, percent, wilson
+from spark_hooks.records import Finding
+from spark_hooks.views import SwarmView, TallyView, Touched
+
+MIN_OUTCOMES = 5
+MIN_GAP = 0.05  # a difference smaller than this is not worth anybody's time, however certain
+STREAK = 4
+STREAK_CHANCE = 0.01
+
+
+class FailingAgents:
+    """The success of an agent, or of an agent in a category, lies below that of the others with 99% confidence."""
+
+    name = "failing_agents"
+
+    def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
+        agent = view.agents.get(touched.agent or "")
+        if agent is None or touched.agent is None or agent.outcomes < MIN_OUTCOMES:
+            return
+        evidence = agent.recent_failures
+        yield from _failing(touched.agent, None, agent, view, evidence)
+        category, cell = view.categories.get(touched.category or ""), agent.by_category.get(touched.category or "")
+        if category is not None and cell is not None and touched.category is not None:
+            yield from _failing(touched.agent, touched.category, cell, category, evidence)
+
+
+def _failing(
+    agent: str, category: str | None, own: TallyView, everybody: TallyView, evidence: Sequence[str]
+) -> Iterable[Finding]:
+    if own.outcomes < MIN_OUTCOMES:
+        return
+    others = others_rate(everybody.successes, everybody.outcomes, own.successes, own.outcomes)
+    if wilson(own.successes, own.outcomes, Z99)[1] >= others - MIN_GAP:
+        return
+    failures, rate = own.outcomes - own.successes, own.successes / own.outcomes
+    low, high = wilson(own.successes, own.outcomes)
+    where = f" {category}" if category else ""
+    yield Finding(
+        category="failure_prevention",
+        title=f"{agent} fails {failures} of {own.outcomes}{where} tasks",
+        detail=f"{agent} succeeds in {percent(rate)} of its{where} tasks (95% interval {percent(low)} to "
+        f"{percent(high)}), the others in {percent(others)}.",
+        suggested_action=f"Give{where} tasks to other agents until {agent} has been looked at.",
+        action={"action": "avoid", "agent": agent, "category": category},
+        priority=round(others - rate, 4),
+        evidence=tuple(evidence),
+        evidence_count=own.outcomes,
+        agent=agent,
+        task_category=category,
+        interval=(low, high),
+    )
+
+
+class FailureStreaks:
+    """An agent failed several times in a row, and its own record makes that unlikely to be chance."""
+
+    name = "failure_streaks"
+
+    def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
+        agent = view.agents.get(touched.agent or "")
+        if agent is None or touched.agent is None or agent.failure_streak < STREAK:
+            return
+        before = agent.outcomes - agent.failure_streak
+        failed_before = before - agent.successes
+        usual = (failed_before + 1.0) / (before + 2.0)
+        chance = usual**agent.failure_streak
+        if before < MIN_OUTCOMES or chance > STREAK_CHANCE:
+            return
+        low, high = wilson(failed_before, before)
+        yield Finding(
+            category="failure_prevention",
+            title=f"{touched.agent} failed {agent.failure_streak} times in a row",
+            detail=f"Before that {touched.agent} failed {failed_before} of {before} (95% interval {percent(low)} to "
+            f"{percent(high)}); such a row comes by chance once in {1 / chance:.0f}.",
+            suggested_action=f"Pause {touched.agent} and look at its last failures.",
+            action={"action": "pause", "agent": touched.agent},
+            priority=round(min(1.0, (1.0 - chance) * (1.0 - usual)), 4),
+            evidence=tuple(agent.recent_failures),
+            evidence_count=agent.failure_streak,
+            agent=touched.agent,
+            interval=(low, high),
+        )

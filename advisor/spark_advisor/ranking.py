@@ -1,0 +1,20 @@
+"""Which advice first, and which advice for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from spark_hooks.records import Advisory
+
+
+def ranked(advisories: Iterable[Advisory], limit: int) -> list[Advisory]:
+    """The `limit` most valuable, best first; ties by id, so that the order is the same everywhere."""
+    return sorted(advisories, key=lambda a: (-a.priority, a.id))[: max(limit, 0)]
+
+
+def about(advisories: Iterable[Advisory], subjects: Collection[str]) -> list[Advisory]:
+    """Those whose subject is one of `subjects`, or whose action names one of them as agent or category."""
+    wanted = set(subjects)
+    return [
+        a for a in advisories if not wanted.isdisjoint((a.subject, a.action.get("agent"), a.action.get("category")))
+    ]

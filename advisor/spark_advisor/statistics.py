@@ -1,0 +1,42 @@
+"""The little statistics that detectors need."""
+
+from __future__ import annotations
+
+import math
+
+from spark_hooks.views import MeanView
+
+Z95 = 1.959964
+"""Normal quantile of a 95% interval: what is shown."""
+Z99 = 2.575829
+"""Normal quantile of a 99% interval: what must be passed before anything is said."""
+
+
+def wilson(successes: int, n: int, z: float = Z95) -> tuple[float, float]:
+    """Interval of a rate after `successes` of `n` (Wilson, JASA 22, 1927); (0, 1) when `n` is 0.
+
+    >>> [round(x, 3) for x in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    if n == 0:
+        return 0.0, 1.0
+    rate, slack = successes / n, z * z / n
+    centre = (rate + slack / 2.0) / (1.0 + slack)
+    half = z / (1.0 + slack) * math.sqrt(rate * (1.0 - rate) / n + slack / (4.0 * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mean_interval(of: MeanView, z: float = Z95) -> tuple[float, float]:
+    """Interval of a running mean, by the normal approximation; needs two values."""
+    half = z * math.sqrt(of.m2 / (of.n - 1) / of.n)
+    return of.mean - half, of.mean + half
+
+
+def others_rate(all_successes: int, all_outcomes: int, successes: int, outcomes: int) -> float:
+    """The rate of everybody else, with a weak prior of one in two (two outcomes' worth)."""
+    return (all_successes - successes + 1.0) / (all_outcomes - outcomes + 2.0)
+
+
+def percent(rate: float) -> str:
+    """A rate in words: ``37%``."""
+    return f"{100.0 * rate:.0f}%"

@@ -1,0 +1,7 @@
+"""Capture: from `send` into the journal in microseconds, from the journal into the store in batches."""
+
+from spark_plugin.capture.capture import Capture, journal_directory
+from spark_plugin.capture.ingest import Ingested, Projection
+from spark_plugin.capture.journal import waiting
+
+__all__ = ["Capture", "Ingested", "Projection", "journal_directory", "waiting"]

@@ -1,0 +1,98 @@
+"""Capture: journal and drainer as one, with the receipts that senders get."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from spark_hooks import Receipt
+from spark_hooks.events import Event
+from spark_plugin.capture.drainer import Drainer, encode
+from spark_plugin.capture.ingest import Ingested, Projection
+from spark_plugin.capture.journal import Journal, RecordTooLarge
+from spark_plugin.redaction import Redact
+from spark_plugin.store import Store, path_of
+
+log = logging.getLogger("spark.capture")
+
+
+def journal_directory(store_url: str) -> Path:
+    """Where the journals of a store lie: beside it. Raises `StoreError` for a URL that is none."""
+    path = path_of(store_url)
+    return path.with_name(path.name + ".capture")
+
+
+class Capture:
+    """Takes events in. Opening never raises for the disk's sake: what cannot be journaled is dropped, and counted."""
+
+    def __init__(
+        self,
+        directory: Path,
+        open_store: Callable[[], Store],
+        projection: Projection,
+        *,
+        batch: int,
+        redact: Callable[[], Redact | None] = lambda: None,
+        tallies: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        self.dropped: Counter[str] = Counter()
+        """Events that could not be kept, by type."""
+        self._outside = tallies
+        self._trouble: str | None = None
+        self._journal: Journal | None = None
+        self._drainer: Drainer | None = None
+        try:
+            self._journal = Journal(directory)
+        except OSError as error:
+            self._trouble = f"journal {directory} cannot be written: {error.strerror or error}"
+            log.warning("events are dropped: %s", self._trouble)
+            return
+        self._drainer = Drainer(
+            self._journal, directory, open_store, projection, batch=batch, redact=redact, tallies=self.tallies
+        )
+        self._drainer.start()
+
+    def take(self, event: Event) -> Receipt:
+        """Journal one event; its receipt says whether it is safe."""
+        if self._journal is None:
+            return self._drop(event, self._trouble or "closed")
+        try:
+            self._journal.append(encode(event))
+        except (OSError, RecordTooLarge, IndexError) as error:  # IndexError: closed meanwhile
+            return self._drop(event, "closed" if isinstance(error, IndexError) else str(error))
+        return Receipt(event.id, "journaled")
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was taken so far is stored and projected; False when that failed or took too long."""
+        return self._drainer is not None and self._drainer.flush(timeout)
+
+    def close(self) -> None:
+        """Drain what is there and let go. What the store would not take stays in the journal."""
+        if self._drainer is not None:
+            self._drainer.stop()
+        self._journal = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events are not being stored, in words; None when they are."""
+        return self._trouble if self._drainer is None else self._drainer.trouble
+
+    @property
+    def lag(self) -> int:
+        """Events taken and not stored yet."""
+        return 0 if self._drainer is None else self._drainer.lag
+
+    @property
+    def total(self) -> Ingested:
+        """What became of the events taken so far."""
+        return Ingested() if self._drainer is None else self._drainer.total
+
+    def tallies(self) -> dict[str, int]:
+        """Counts of this process that never become events."""
+        return {**self._outside(), "dropped": self.dropped.total()}
+
+    def _drop(self, event: Event, reason: str) -> Receipt:
+        self.dropped[event.type] += 1
+        return Receipt(event.id, "dropped", reason)

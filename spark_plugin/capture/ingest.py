@@ -1,0 +1,109 @@
+"""One batch, one transaction: append to the event store, and project, in the order of the positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from spark_hooks.events import Event
+from spark_plugin import codec
+from spark_plugin.errors import UnfitRow
+from spark_plugin.store import DeadLetter, EventRow, Store, Transaction
+
+
+class Projection(Protocol):
+    """What turns events into read models. One call each of `begin` and `finish` around the events of a transaction."""
+
+    def begin(self, transaction: Transaction) -> None:
+        """Catch up with all that is stored."""
+        ...
+
+    def project(self, position: int, event: Event) -> float:
+        """Take one event in; return its importance. Never raises for the event's own sake."""
+        ...
+
+    def finish(self, transaction: Transaction) -> None:
+        """Write what the events of this transaction changed."""
+        ...
+
+    def abort(self) -> None:
+        """The transaction was undone: forget what it changed."""
+        ...
+
+    def rest(self, transaction: Transaction) -> None:
+        """No more events come for now: leave things so that the next start is quick."""
+        ...
+
+
+class Ingested(NamedTuple):
+    """What became of a batch."""
+
+    stored: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+
+    def plus(self, other: Ingested) -> Ingested:
+        return Ingested(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def ingest(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+    """Store a batch. An event that cannot be stored is buried alone; the others of its batch are stored.
+
+    Raises `StoreError`, with nothing stored, when the store cannot be used.
+    """
+    try:
+        return _whole(store, events, projection)
+    except UnfitRow as error:
+        if len(events) == 1:
+            return _buried(store, events[0], error)
+    total = Ingested()
+    for event in events:
+        total = total.plus(ingest(store, [event], projection))
+    return total
+
+
+def _whole(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+    try:
+        with store.transaction() as transaction:
+            projection.begin(transaction)
+            fresh = _fresh(transaction, events)
+            first = transaction.position() + 1
+            rows = [_row(position, event, projection) for position, event in enumerate(fresh, start=first)]
+            transaction.append(rows)
+            projection.finish(transaction)
+    except BaseException:
+        projection.abort()
+        raise
+    return Ingested(stored=len(fresh), duplicates=len(events) - len(fresh))
+
+
+def _fresh(transaction: Transaction, events: Sequence[Event]) -> list[Event]:
+    """The events not stored yet, each once."""
+    seen = transaction.known({(event.source, event.id) for event in events})
+    fresh = []
+    for event in events:
+        key = (event.source, event.id)
+        if key not in seen:
+            seen.add(key)
+            fresh.append(event)
+    return fresh
+
+
+def _row(position: int, event: Event, projection: Projection) -> EventRow:
+    return EventRow(
+        position,
+        event.source,
+        event.id,
+        event.type,
+        event.task,
+        event.agent,
+        event.time or 0.0,
+        projection.project(position, event),
+        codec.encode(event),
+    )
+
+
+def _buried(store: Store, event: Event, error: UnfitRow) -> Ingested:
+    with store.transaction() as transaction:
+        transaction.bury([DeadLetter(event.source, event.id, event.type, error.reason)])
+    return Ingested(dead_letters=1)

@@ -1,0 +1,245 @@
+"""The composition root: `register`, `host_plugin`, and `Spark`, the face of all parts. It puts together; it decides nothing."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import inspect
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+import pluggy
+
+from spark_advisor import built_in
+from spark_hooks import Hooks, InvalidPlugin, SparkError
+from spark_hooks.bridge import Bridge, bridge_of
+from spark_hooks.events import Event
+from spark_hooks.plugins import Plugins
+from spark_hooks.signals import SIGNALS
+from spark_plugin import settings as settings_module
+from spark_plugin.builtin import Answers, Recorder
+from spark_plugin.capture import Capture, Ingested, journal_directory, waiting
+from spark_plugin.projection import Extensions, Projection
+from spark_plugin.readers import Advice, EventLog, Memories, Predictions, Readable, summary
+from spark_plugin.settings import Settings
+from spark_plugin.store import open_store
+
+log = logging.getLogger("spark")
+
+
+class Spark:
+    """What `register` returns: hooks to ask, and the read side. Also a context manager; leaving it closes.
+
+    `hooks`: questions and plugins. `events`, `predictions`, `advisories`, `memories`: what is stored.
+    """
+
+    def __init__(self, settings: Settings, plugins: Plugins, readable: Readable) -> None:
+        self.settings = settings
+        self.hooks = Hooks(plugins)
+        self.events = EventLog(readable)
+        self.predictions = Predictions(readable)
+        self.advisories = Advice(readable)
+        self.memories = Memories(readable)
+        self._plugins = plugins
+        self._readable = readable
+        self._capture: Capture | None = None
+        self._bridge: Bridge | None = None
+        self._closing = threading.Lock()
+
+    @classmethod
+    def open(cls, store_url: str | None = None, *, settings: Settings | None = None) -> Spark:
+        """The read side of a store and the questions, without a coordinator: nothing is captured, nothing is written.
+
+        Raises `SettingsError` or `StoreError` when the settings or the store cannot be read.
+        """
+        settings = settings or settings_module.load()
+        url = store_url or settings.store
+        readable = Readable(url)
+        readable.store().position()
+        plugins = Plugins(strict=settings.strict)
+        spark = cls(settings, plugins, readable)
+        projection = Projection(_extensions(spark.hooks, plugins))
+        plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=True), "spark")
+        return spark
+
+    @property
+    def enabled(self) -> bool:
+        """Whether events are captured."""
+        return self._bridge is not None
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was sent before is stored and projected: read your writes.
+
+        False when that took longer than `timeout` seconds, or when the store cannot take events now.
+        """
+        return True if self._capture is None else self._capture.flush(timeout)
+
+    def status(self) -> dict[str, Any]:
+        """The numbers of `spark status`. Raises `StoreError`."""
+        store = self._readable.store()
+        known = summary(store) or {}
+        counters = store.counters()
+        lag = waiting(journal_directory(self.settings.store)) if self._capture is None else self._capture.lag
+        return {
+            "enabled": self.settings.enabled,
+            "events": store.position(),
+            "event_types": known.get("event_types", {}),
+            "tasks": known.get("tasks", {"open": 0, "completed": 0, "failed": 0}),
+            "agents": known.get("agents", 0),
+            "memories": known.get("memories", 0),
+            "advisories": known.get("advisories", 0),
+            "unmatched": known.get("unmatched", 0),
+            "predictions": self.predictions.summary(),
+            "capture": {
+                "lag": lag,
+                "dropped": counters.get("dropped", 0),
+                "rejected": counters.get("rejected", 0),
+                "dead_letters": len(store.dead_letters()),
+                "plugin_errors": counters.get("plugin_errors", 0),
+            },
+        }
+
+    @property
+    def ingested(self) -> Ingested:
+        """What became of the events of this process so far."""
+        return Ingested() if self._capture is None else self._capture.total
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events are not being stored, in words; None when they are."""
+        return None if self._capture is None else self._capture.trouble
+
+    def close(self) -> None:
+        """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""
+        with self._closing:
+            if self._bridge is not None:
+                self._bridge.disconnect()
+                self._bridge = None
+            if self._capture is not None:
+                atexit.unregister(self.close)
+                self._capture.close()
+            self._readable.close()
+
+    def __enter__(self) -> Spark:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def register(coordinator: object, *, settings: Settings | None = None, source: str | None = None) -> Spark:
+    """Let Spark hear the signals that `coordinator` sends; the same coordinator again gives the same Spark.
+
+    `settings` stand in for environment and file, `source` names the swarm in its events. Never raises for Spark's own
+    sake: what is wrong is logged, and a Spark that is off is returned; ``SPARK_STRICT=1`` raises instead.
+    """
+    bridge = bridge_of(coordinator)
+    if bridge is not None and isinstance(bridge.owner, Spark):
+        return bridge.owner
+    try:
+        settings = settings or settings_module.load()
+        if not settings.enabled:
+            return _off(settings)
+        return _connected(coordinator, settings, source or f"/{type(coordinator).__name__}")
+    except Exception as error:
+        if settings.strict if settings else os.environ.get("SPARK_STRICT", "") not in ("", "0"):
+            raise
+        log.error("Spark is off: %s", error, exc_info=not isinstance(error, SparkError))
+        return _off(Settings(enabled=False))
+
+
+def host_plugin(
+    project_name: str,
+    adapters: Mapping[str, Callable[..., Event | Iterable[Event] | None]],
+    *,
+    settings: Settings | None = None,
+) -> Any:
+    """A plugin for a host's own pluggy manager: its hooks become Spark's events.
+
+    `adapters` maps the host's hook names to functions that take the hook's arguments by name and return an event,
+    several, or None. Register the result with the host's ``PluginManager(project_name)``; its attribute ``spark`` is
+    the `Spark`. An adapter that raises is counted and logged, and the host does not notice.
+
+    Raises `InvalidPlugin` for an adapter that is a coroutine function or no function.
+    """
+    host = _Host(project_name)
+    for hook, adapter in adapters.items():
+        if not callable(adapter) or inspect.iscoroutinefunction(adapter):
+            raise InvalidPlugin(project_name, f"the adapter of {hook} must be a plain function")
+    host.spark = register(host, settings=settings, source=f"/{project_name}")
+    marker = pluggy.HookimplMarker(project_name)
+    for hook, adapter in adapters.items():
+        setattr(host, hook, marker(_relay(host, hook, adapter)))
+    return host
+
+
+class _Host:
+    """The sender of what a host's hooks tell, and the plugin that the host registers."""
+
+    spark: Spark
+
+    def __init__(self, project_name: str) -> None:
+        self.__name__ = f"spark:{project_name}"
+
+
+def _relay(host: _Host, hook: str, adapter: Callable[..., Event | Iterable[Event] | None]) -> Callable[..., None]:
+    """`adapter` as a hook implementation; pluggy reads the arguments off the wrapped function."""
+
+    @functools.wraps(adapter)
+    def relay(*args: object, **kwargs: object) -> None:
+        if not host.spark.enabled:
+            return
+        try:
+            told = adapter(*args, **kwargs)
+            for event in [told] if isinstance(told, Event) else told or ():
+                SIGNALS.get(event.type, SIGNALS["custom"]).send(host, event=event)
+        except Exception as error:
+            host.spark._plugins.failed(host.__name__, hook, error)
+
+    return relay
+
+
+def _off(settings: Settings) -> Spark:
+    """The same face, with nothing behind it."""
+    return Spark(settings, Plugins(), Readable(None))
+
+
+def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
+    directory = journal_directory(settings.store)
+    plugins = Plugins(strict=settings.strict)
+    readable = Readable(settings.store)
+    spark = Spark(settings, plugins, readable)
+    bridge = Bridge(coordinator, plugins, source)
+    projection = Projection(_extensions(spark.hooks, plugins))
+    spark._capture = Capture(
+        directory,
+        lambda: open_store(settings.store),
+        projection,
+        batch=settings.batch,
+        redact=lambda: spark.hooks.redact if plugins.implemented("redact") else None,
+        tallies=lambda: {"rejected": bridge.rejected.total(), "plugin_errors": plugins.errors.total()},
+    )
+    plugins.register(Recorder(spark._capture), "spark-recorder")
+    plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=False), "spark")
+    plugins.load_entry_points()
+    bridge.owner = spark
+    bridge.connect()
+    spark._bridge = bridge
+    atexit.register(spark.close)
+    return spark
+
+
+def _extensions(hooks: Hooks, plugins: Plugins) -> Extensions:
+    """What plugins change in the projection, kept up to date as they come and go."""
+    extensions = Extensions(score_importance=hooks.score_importance, failed=plugins.failed)
+
+    def look_again() -> None:
+        extensions.detectors = [*built_in(), *hooks.detectors()]
+
+    look_again()
+    plugins.changed = look_again
+    return extensions

@@ -1,0 +1,175 @@
+"""The read models' cards: what is kept of an agent, a category, a task. Plain data, each bounded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from spark_eidos import AwardForecast, Forecast, TaskFacts
+from spark_eidos.bounds import forget_oldest
+from spark_hooks.events import TaskPosted
+
+EVIDENCE = 5
+"""Event ids kept as evidence, per kind."""
+MAX_CATEGORIES = 500
+"""Categories kept per agent."""
+MAX_BIDS = 200
+"""Bids kept per task."""
+MAX_OPEN_ATTEMPTS = 64
+"""Open attempts kept per task; the oldest is given up."""
+
+
+@dataclass(slots=True)
+class Mean:
+    """Running mean and sum of squared distances from it (Welford, Technometrics 4, 1962)."""
+
+    n: int = 0
+    mean: float = 0.0
+    m2: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.n += 1
+        gap = value - self.mean
+        self.mean += gap / self.n
+        self.m2 += gap * (value - self.mean)
+
+    def deviation(self, value: float) -> float:
+        """How many standard deviations `value` lies above the mean; 0 before ten values."""
+        if self.n < 10 or self.m2 <= 0.0:
+            return 0.0
+        return (value - self.mean) / math.sqrt(self.m2 / (self.n - 1))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Outcomes counted."""
+
+    outcomes: int = 0
+    successes: int = 0
+
+    def add(self, succeeded: bool) -> None:
+        self.outcomes += 1
+        self.successes += succeeded
+
+
+@dataclass(slots=True)
+class AgentCard:
+    """One agent's record over all of the log."""
+
+    name: str | None = None
+    capabilities: tuple[str, ...] = ()
+    present: bool = True
+    events: int = 0
+    bids: Mean = field(default_factory=Mean)
+    assigned: int = 0
+    open_attempts: int = 0
+    outcomes: int = 0
+    successes: int = 0
+    failure_streak: int = 0
+    cost: Mean = field(default_factory=Mean)
+    duration_s: Mean = field(default_factory=Mean)
+    overrun: Mean = field(default_factory=Mean)
+    by_category: dict[str, Tally] = field(default_factory=dict)
+    recent_failures: list[str] = field(default_factory=list)
+    recent_successes: list[str] = field(default_factory=list)
+
+    def observe_outcome(self, event_id: str, category: str | None, succeeded: bool) -> None:
+        """Count one outcome of an attempt of this agent's."""
+        self.outcomes += 1
+        self.successes += succeeded
+        self.failure_streak = 0 if succeeded else self.failure_streak + 1
+        remember(self.recent_successes if succeeded else self.recent_failures, event_id)
+        if category is not None:
+            self.by_category.setdefault(category, Tally()).add(succeeded)
+            forget_oldest(self.by_category, MAX_CATEGORIES)
+
+    def observe_effort(self, bid: float | None, cost: float | None, duration_s: float | None) -> None:
+        """Count what an attempt took, and how that compares with what was bid."""
+        if duration_s is not None:
+            self.duration_s.add(duration_s)
+        if cost is not None:
+            self.cost.add(cost)
+            if bid and cost > 0:
+                self.overrun.add(math.log(cost / bid))
+
+
+@dataclass(slots=True)
+class CategoryCard:
+    """One category's record over all of the log."""
+
+    posted: int = 0
+    outcomes: int = 0
+    successes: int = 0
+    bids: Mean = field(default_factory=Mean)
+    award_ratio: Mean = field(default_factory=Mean)
+    recent_awards: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One assignment whose outcome is not known yet. `scores`: of winner and bid, known since the award."""
+
+    number: int
+    forecast: AwardForecast
+    bid: float | None
+    scores: dict[str, float]
+
+
+@dataclass(slots=True)
+class TaskCard:
+    """One task: what was posted, what was forecast, what is under way."""
+
+    first_position: int
+    status: str = "open"
+    posted: bool = False
+    candidates: tuple[str, ...] = ()
+    category: str | None = None
+    reserve: float | None = None
+    forecast: Forecast | None = None
+    bids: dict[str, float] = field(default_factory=dict)
+    attempts: int = 0
+    open: list[Attempt] = field(default_factory=list)
+
+    @property
+    def facts(self) -> TaskFacts:
+        return TaskFacts(self.candidates, self.category, self.reserve)
+
+    def post(self, event: TaskPosted) -> None:
+        """Take in what was posted."""
+        self.posted = True
+        self.candidates, self.category, self.reserve = event.candidates, event.category, event.reserve
+
+    def bid(self, agent: str, bid: float) -> None:
+        """Take in a bid; the last one of an agent counts."""
+        self.bids[agent] = bid
+        forget_oldest(self.bids, MAX_BIDS)
+
+    def assign(self, attempt: Attempt) -> None:
+        """A new attempt begins; it closes no other."""
+        self.attempts = attempt.number
+        self.open.append(attempt)
+        del self.open[:-MAX_OPEN_ATTEMPTS]
+        self.status = "open"
+
+    def close(self, agent: str | None, succeeded: bool) -> Attempt | None:
+        """End the attempt that an outcome of `agent` closes: its newest open one; without an agent, the only one."""
+        attempt = self._closed_by(agent)
+        if attempt is not None and succeeded:
+            self.status = "completed"
+        elif attempt is not None and not self.open and self.status == "open":
+            self.status = "failed"
+        return attempt
+
+    def _closed_by(self, agent: str | None) -> Attempt | None:
+        if agent is None:
+            return self.open.pop() if len(self.open) == 1 else None
+        for place in range(len(self.open) - 1, -1, -1):
+            if self.open[place].forecast.agent_id == agent:
+                return self.open.pop(place)
+        return None
+
+
+def remember(ids: list[str], event_id: str) -> None:
+    """Keep `event_id` as the newest of a few."""
+    ids.append(event_id)
+    del ids[:-EVIDENCE]

@@ -1,0 +1,79 @@
+"""The ledger of predictions: what was forecast at posting and at award, and what came of it. Append-only.
+
+Three kinds of derived rows, each with the position of the event that caused it. A row names the model that made it; a
+rebuild reads the forecasts from here and never makes them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from spark_eidos import VERSION, AwardForecast, Forecast
+from spark_hooks import Interval
+from spark_plugin.projection import importance
+from spark_plugin.store import DerivedRow
+
+FORECAST, AWARD, SCORE = "prediction", "award_prediction", "prediction_scored"
+
+
+class ForecastRow(msgspec.Struct, frozen=True):
+    """Frozen at `task_posted`."""
+
+    candidates: tuple[str, ...]
+    winner: dict[str, float]
+    success: dict[str, float]
+    bid: Interval | None
+    model: str = VERSION
+
+    def forecast(self) -> Forecast:
+        return Forecast(self.winner, self.success, self.bid)
+
+
+class AwardRow(msgspec.Struct, frozen=True):
+    """Frozen at `task_assigned`; `scores` are those of the winner and the bid, known now."""
+
+    attempt: int
+    agent_id: str
+    success: float
+    base_rate: float
+    bid: float | None
+    scores: dict[str, float]
+    model: str = VERSION
+
+    def forecast(self) -> AwardForecast:
+        return AwardForecast(self.agent_id, self.success, self.base_rate)
+
+
+class ScoreRow(msgspec.Struct, frozen=True):
+    """Known at the outcome; `scores` are all of the attempt's."""
+
+    attempt: int
+    succeeded: bool
+    winner: str
+    winning_bid: float | None
+    scores: dict[str, float]
+
+
+Row = TypeVar("Row", ForecastRow, AwardRow, ScoreRow)
+_KINDS: dict[type, str] = {ForecastRow: FORECAST, AwardRow: AWARD, ScoreRow: SCORE}
+_encode = msgspec.json.Encoder().encode
+
+
+def derived(row: ForecastRow | AwardRow | ScoreRow, position: int, task_id: str, task_position: int) -> DerivedRow:
+    """A ledger row as the store keeps it."""
+    kind = _KINDS[type(row)]
+    agent = row.agent_id if isinstance(row, AwardRow) else row.winner if isinstance(row, ScoreRow) else None
+    weight = importance.SCORED if kind == SCORE else importance.OTHER
+    return DerivedRow(position, kind, task_id, _encode(row), weight, task_position, task_id, agent)
+
+
+def find(rows: Iterable[DerivedRow], cls: type[Row], position: int | None = None) -> Row | None:
+    """The first row of class `cls` among derived rows, at `position` if given."""
+    kind = _KINDS[cls]
+    for row in rows:
+        if row.kind == kind and position in (None, row.position):
+            return msgspec.json.decode(row.data, type=cls)
+    return None

@@ -1,0 +1,176 @@
+"""The projection: the state machine tied to a store. Snapshot, catch-up, publication, rebuild.
+
+The drainer moves it on inside its write transaction; questions read it from other threads. A lock is held per event,
+never per batch, so that a question waits for microseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+
+from spark_hooks.events import Event
+from spark_plugin import codec
+from spark_plugin.errors import StoreError
+from spark_plugin.projection import importance, published
+from spark_plugin.projection.projector import Extensions, Projector
+from spark_plugin.projection.state import SNAPSHOT_VERSION, State, dump, load
+from spark_plugin.store import DerivedRow, EventRow, Filter, Reader, Transaction
+
+log = logging.getLogger("spark.projection")
+
+SNAPSHOT_EVERY = 20_000
+"""Events between two snapshots: what a start has to catch up with at most, after a crash."""
+CHUNK = 1000
+
+T = TypeVar("T")
+
+
+class Projection:
+    """See the module. It fills the protocol `spark_plugin.capture.Projection`."""
+
+    def __init__(self, extensions: Extensions | None = None) -> None:
+        self._extensions = extensions or Extensions()
+        self._lock = threading.RLock()
+        self._ready = threading.Event()
+        self._projector: Projector | None = None
+        self._reader: Reader | None = None
+        self._snapshot_at = 0
+
+    def begin(self, transaction: Transaction) -> None:
+        """Catch up with all that is stored, by whomever."""
+        self._reader = transaction
+        self.catch_up(transaction)
+        self._at_hand().effects.clear()
+
+    def project(self, position: int, event: Event) -> float:
+        """Take one event in; return its importance. A fault of our own is logged, and costs this event its effects."""
+        assert self._reader is not None
+        with self._lock:
+            return self._take(self._at_hand(), position, event, self._reader, ())
+
+    def finish(self, transaction: Transaction) -> None:
+        """Write what changed; a snapshot too, when the last one is old."""
+        with self._lock:
+            projector = self._at_hand()
+            published.write(projector, transaction)
+            projector.effects.clear()
+            if projector.state.position - self._snapshot_at >= SNAPSHOT_EVERY:
+                self._save(transaction)
+        self._reader = None
+
+    def abort(self) -> None:
+        """The transaction was undone: the state is read again from the store before it is used again."""
+        with self._lock:
+            self._projector = self._reader = None
+            self._ready.clear()
+
+    def rest(self, transaction: Transaction) -> None:
+        """Write a snapshot, so that the next start has nothing to catch up with."""
+        with self._lock:
+            self.catch_up(transaction)
+            if self._at_hand().state.position > self._snapshot_at:
+                self._save(transaction)
+
+    def catch_up(self, reader: Reader) -> None:
+        """Bring the state to the newest stored position; nothing is written."""
+        with self._lock:
+            upto = reader.position()
+            if self._projector is None or self._projector.state.position > upto:
+                self._projector = Projector(self._restored(reader, upto), self._extensions)
+            for _ in self._replayed(self._projector, reader, upto):
+                self._projector.effects.clear()
+            self._ready.set()
+
+    def rebuild(self, transaction: Transaction, progress: Callable[[int], None] = lambda position: None) -> int:
+        """Make every read model anew from the log and the ledger; return the number of events read."""
+        with self._lock:
+            transaction.reset_models()
+            self._projector = projector = Projector(State(), self._extensions)
+            upto = transaction.position()
+            for scores in self._replayed(projector, transaction, upto):
+                transaction.set_importance(scores)
+                published.write(projector, transaction)
+                projector.effects.clear()
+                progress(projector.state.position)
+            published.write(projector, transaction)
+            self._save(transaction)
+            self._ready.set()
+            return upto
+
+    def ask(self, question: Callable[[State], T], timeout: float = 5.0) -> T | None:
+        """The answer to a question about the state as it is now; None when no state could be had in `timeout` seconds.
+
+        `question` must not keep what it is given, nor change it.
+        """
+        if not self._ready.wait(timeout):
+            return None
+        with self._lock:
+            return None if self._projector is None else question(self._projector.state)
+
+    def _restored(self, reader: Reader, upto: int) -> State:
+        data = reader.snapshot(SNAPSHOT_VERSION)
+        if data is not None:
+            try:
+                state = load(data)
+            except msgspec.MsgspecError as error:
+                log.warning("the snapshot cannot be read, the log is read from its start: %s", error)
+            else:
+                if state.position <= upto:
+                    self._snapshot_at = state.position
+                    return state
+        self._snapshot_at = 0
+        return State()
+
+    def _replayed(self, projector: Projector, reader: Reader, upto: int) -> Iterator[dict[int, float]]:
+        """Take in the stored events up to `upto`, chunk by chunk; yields each chunk's importance by position."""
+        while projector.state.position < upto:
+            after = projector.state.position
+            rows = reader.events(Filter(after=after, before=upto + 1), limit=CHUNK)
+            if not rows:
+                return
+            made = _by_position(reader.derived(Filter(after=after, before=rows[-1].position + 1)))
+            yield {row.position: self._again(projector, row, reader, made.get(row.position, [])) for row in rows}
+
+    def _again(self, projector: Projector, row: EventRow, reader: Reader, made: list[DerivedRow]) -> float:
+        return self._take(projector, row.position, codec.decode(row.data), reader, made)
+
+    def _take(
+        self, projector: Projector, position: int, event: Event, reader: Reader, made: Sequence[DerivedRow]
+    ) -> float:
+        with _contained(event):
+            return projector.take(position, event, reader, made)
+        return importance.score(event.type)
+
+    def _save(self, transaction: Transaction) -> None:
+        state = self._at_hand().state
+        transaction.save_snapshot(SNAPSHOT_VERSION, dump(state))
+        self._snapshot_at = state.position
+
+    def _at_hand(self) -> Projector:
+        assert self._projector is not None, "begin comes first"
+        return self._projector
+
+
+@contextmanager
+def _contained(event: Event) -> Iterator[None]:
+    """One event's trouble stays its own: it is stored, without effects, and the batch goes on."""
+    try:
+        yield
+    except StoreError:
+        raise  # not this event's doing: the whole batch is tried again
+    except Exception:
+        log.exception("event %s of %s could not be projected", event.id, event.source)
+
+
+def _by_position(rows: Iterable[DerivedRow]) -> dict[int, list[DerivedRow]]:
+    found: dict[int, list[DerivedRow]] = defaultdict(list)
+    for row in rows:
+        found[row.position].append(row)
+    return found

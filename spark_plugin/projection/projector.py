@@ -1,0 +1,266 @@
+"""The state machine over the log: one event in, the state moved on, and what follows from it out.
+
+Same log, same state: nothing here asks a clock, draws at random, or depends on how events were batched.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from spark_advisor import Change
+from spark_hooks.events import (
+    AgentJoined,
+    AgentLeft,
+    BidSubmitted,
+    Event,
+    TaskAssigned,
+    TaskCompleted,
+    TaskFailed,
+    TaskPosted,
+)
+from spark_hooks.views import Detector, Touched
+from spark_plugin.projection import importance, ledger, tasks
+from spark_plugin.projection.cards import AgentCard, Attempt, CategoryCard, TaskCard, remember
+from spark_plugin.projection.memories import consolidate
+from spark_plugin.projection.state import State
+from spark_plugin.store import DerivedRow, Reader
+
+log = logging.getLogger("spark.projection")
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Extensions:
+    """What plugins may change in the projection; the defaults change nothing."""
+
+    detectors: Sequence[Detector] = ()
+    score_importance: Callable[[Event], float | None] = lambda event: None
+    failed: Callable[[str, str, Exception], object] = lambda plugin, hook, error: None
+
+
+@dataclass(slots=True)
+class Effects:
+    """What events brought about since the last `clear`: rows to add, and whose read models changed."""
+
+    derived: list[DerivedRow] = field(default_factory=list)
+    agents: dict[str, None] = field(default_factory=dict)
+    categories: dict[str, None] = field(default_factory=dict)
+    memories: dict[str, None] = field(default_factory=dict)
+    advisories: list[Change] = field(default_factory=list)
+
+    def clear(self) -> None:
+        for part in (self.derived, self.agents, self.categories, self.memories, self.advisories):
+            part.clear()
+
+
+class Projector:
+    """Moves `state` on, one event at a time; `effects` gathers what is to be written."""
+
+    def __init__(self, state: State, extensions: Extensions) -> None:
+        self.state = state
+        self.effects = Effects()
+        self._extensions = extensions
+        self._reader: Reader | None = None
+        self._recorded: Sequence[DerivedRow] = ()
+        self._position = 0
+
+    def take(self, position: int, event: Event, reader: Reader, recorded: Sequence[DerivedRow] = ()) -> float:
+        """Take in the event at `position`; return its importance.
+
+        `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
+        """
+        self._position, self._reader, self._recorded = position, reader, recorded
+        state = self.state
+        state.position = position
+        state.clock.advance(event.writer, event.time or 0.0)
+        types = state.counts.types
+        types[event.type] = types.get(event.type, 0) + 1
+        score = self._dispatch(event)
+        for change in state.book.expire(state.time):
+            self._note_advice(change)
+        return self._overridden(event, score)
+
+    def _dispatch(self, event: Event) -> float:
+        if isinstance(event, TaskPosted):
+            return self._posted(event)
+        if isinstance(event, BidSubmitted):
+            return self._bid(event)
+        if isinstance(event, TaskAssigned):
+            return self._assigned(event)
+        if isinstance(event, (TaskCompleted, TaskFailed)):
+            return self._outcome(event)
+        return self._other(event)
+
+    def _posted(self, event: TaskPosted) -> float:
+        card = self._card(event.task_id)
+        if card.posted:
+            self.state.counts.reposted += 1
+            return importance.score(event.type)
+        card.post(event)
+        new = event.category is not None and event.category not in self.state.categories
+        if event.category is not None:
+            self._category(event.category).posted += 1
+        if card.attempts == 0:  # after an award it is too late to say who will get it
+            made = ledger.find(self._recorded, ledger.ForecastRow)
+            card.forecast = made.forecast() if made else self.state.eidos.forecast(card.facts)
+            row = ledger.ForecastRow(card.candidates, card.forecast.winner, card.forecast.success, card.forecast.bid)
+            self._note(made or row, event.task_id, card)
+            self.state.eidos.scoreboard.made += 1
+        return importance.score(event.type, first_time=new)
+
+    def _bid(self, event: BidSubmitted) -> float:
+        card = self._card(event.task_id)
+        new = event.agent_id not in self.state.agents
+        agent = self._agent(event.agent_id)
+        card.bid(event.agent_id, event.bid)
+        agent.bids.add(event.bid)
+        deviations = 0.0
+        if card.category is not None:
+            seen = self._category(card.category).bids
+            size = math.log1p(event.bid / card.reserve if card.reserve else event.bid)
+            deviations = seen.deviation(size)
+            seen.add(size)
+        self._review(event, event.agent_id, card.category)
+        return importance.score(event.type, first_time=new, deviations=deviations)
+
+    def _assigned(self, event: TaskAssigned) -> float:
+        card, agent = self._card(event.task_id), self._agent(event.agent_id)
+        first = card.attempts == 0
+        made = ledger.find(self._recorded, ledger.AwardRow)
+        eidos = self.state.eidos
+        forecast = made.forecast() if made else eidos.forecast_award(card.facts, event.agent_id)
+        scores = eidos.observe_award(card.facts, card.forecast, event.agent_id, event.bid, first)
+        before = card.status
+        attempt = Attempt(card.attempts + 1, forecast, event.bid, scores)
+        card.assign(attempt)
+        self._move(before, card.status)
+        row = ledger.AwardRow(attempt.number, event.agent_id, forecast.success, forecast.base_rate, event.bid, scores)
+        self._note(made or row, event.task_id, card)
+        if not first or card.forecast is None:
+            eidos.scoreboard.made += 1
+        agent.assigned += 1
+        agent.open_attempts += 1
+        if card.category is not None:
+            category = self._category(card.category)
+            remember(category.recent_awards, event.id)
+            if event.bid is not None and card.reserve:
+                category.award_ratio.add(event.bid / card.reserve)
+        self._review(event, event.agent_id, card.category)
+        return importance.score(event.type, first_time=agent.assigned == 1)
+
+    def _outcome(self, event: TaskCompleted | TaskFailed) -> float:
+        succeeded = isinstance(event, TaskCompleted)
+        card = self._known(event.task_id)
+        before = card.status if card else ""
+        attempt = card.close(event.agent_id, succeeded) if card else None
+        if card is None or attempt is None:
+            self.state.counts.unmatched += 1
+            return importance.score(event.type)
+        self._move(before, card.status)
+        scores = attempt.scores | self.state.eidos.observe_outcome(card.facts, attempt.forecast, succeeded)
+        agent_id = attempt.forecast.agent_id
+        row = ledger.ScoreRow(attempt.number, succeeded, agent_id, attempt.bid, scores)
+        self._note(row, event.task_id, card)
+        new = self._learn(event, agent_id, card, attempt, succeeded)
+        likelihood = attempt.forecast.success if succeeded else 1.0 - attempt.forecast.success
+        return importance.score(event.type, first_time=new, likelihood=likelihood)
+
+    def _learn(
+        self, event: TaskCompleted | TaskFailed, agent_id: str, card: TaskCard, attempt: Attempt, succeeded: bool
+    ) -> bool:
+        """Bring the records up to date; True when it is the agent's first outcome in this category."""
+        agent = self._agent(agent_id)
+        agent.open_attempts = max(0, agent.open_attempts - 1)
+        new = agent.outcomes == 0 if card.category is None else card.category not in agent.by_category
+        agent.observe_outcome(event.id, card.category, succeeded)
+        agent.observe_effort(attempt.bid, event.cost, event.duration_s)
+        if card.category is not None:
+            category = self._category(card.category)
+            category.outcomes += 1
+            category.successes += succeeded
+        memory = consolidate(agent_id, agent, self.state.memories.get(agent_id), self._position)
+        if memory is not None:
+            self.state.memories[agent_id] = memory
+            self.effects.memories[agent_id] = None
+        self._review(event, agent_id, card.category)
+        return new
+
+    def _other(self, event: Event) -> float:
+        new = self.state.counts.types[event.type] == 1
+        if event.agent is not None:
+            agent = self._agent(event.agent)
+            if isinstance(event, AgentJoined):  # AgentLeft is one too
+                agent.present = not isinstance(event, AgentLeft)
+                agent.name = event.name or agent.name
+                agent.capabilities = event.capabilities or agent.capabilities
+            self._review(event, event.agent, None)
+        return importance.score(event.type, first_time=new)
+
+    def _known(self, task_id: str) -> TaskCard | None:
+        assert self._reader is not None
+        return tasks.recall(self.state, task_id, self._position, self._reader)
+
+    def _card(self, task_id: str) -> TaskCard:
+        card = self._known(task_id)
+        if card is None:
+            card = TaskCard(self._position)
+            tasks.keep(self.state, task_id, card)
+            self.state.counts.open += 1
+        return card
+
+    def _agent(self, agent_id: str) -> AgentCard:
+        """The agent's card, for an event of its own."""
+        card = self.state.agents.setdefault(agent_id, AgentCard())
+        card.events += 1
+        self.effects.agents[agent_id] = None
+        return card
+
+    def _category(self, category: str) -> CategoryCard:
+        self.effects.categories[category] = None
+        return self.state.categories.setdefault(category, CategoryCard())
+
+    def _move(self, before: str, after: str) -> None:
+        """A task's status changed: keep the counts of open, completed and failed tasks."""
+        counts = self.state.counts
+        setattr(counts, before, getattr(counts, before) - 1)
+        setattr(counts, after, getattr(counts, after) + 1)
+
+    def _note(self, row: ledger.ForecastRow | ledger.AwardRow | ledger.ScoreRow, task_id: str, card: TaskCard) -> None:
+        self.effects.derived.append(ledger.derived(row, self._position, task_id, card.first_position))
+
+    def _review(self, event: Event, agent: str | None, category: str | None) -> None:
+        """Let the detectors look at what the event touched; one that raises is counted, and the others go on."""
+        touched = Touched(event.id, agent, category)
+        for detector in self._extensions.detectors:
+            try:
+                changes = self.state.book.review(detector, self.state, touched)
+            except Exception as error:
+                self._extensions.failed(getattr(detector, "name", "?"), "detect", error)
+                continue
+            for change in changes:
+                self._note_advice(change)
+
+    def _note_advice(self, change: Change) -> None:
+        self.effects.advisories.append(change)
+        if change.what != "updated":
+            advisory = change.advisory
+            agent = advisory.subject if advisory.subject in self.state.agents else None
+            row = DerivedRow(
+                self._position,
+                f"advisory_{change.what}",
+                advisory.id,
+                _encode(advisory),
+                importance.OTHER,
+                agent_id=agent,
+            )
+            self.effects.derived.append(row)
+
+    def _overridden(self, event: Event, score: float) -> float:
+        own = self._extensions.score_importance(event)
+        return score if own is None else importance.bounded(own)

@@ -1,0 +1,55 @@
+"""The published rows: what readers in any process see, without the models and without the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from spark_plugin.projection.projector import Projector
+from spark_plugin.projection.state import State
+from spark_plugin.store import Transaction
+
+AGENT, CATEGORY, MEMORY = "agent", "category", "memory"
+ADVISORY, ADVISORY_RETIRED = "advisory", "advisory_retired"
+SUMMARY, SUMMARY_KEY = "summary", "all"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write(projector: Projector, transaction: Transaction) -> None:
+    """Write the rows whose subjects changed, and the derived rows."""
+    state, effects = projector.state, projector.effects
+    transaction.derive(effects.derived)
+    transaction.publish(AGENT, {key: _encode(state.agents[key]) for key in effects.agents})
+    transaction.publish(CATEGORY, {key: _encode(state.categories[key]) for key in effects.categories})
+    transaction.publish(MEMORY, {key: _encode(state.memories[key]) for key in effects.memories})
+    live: dict[str, bytes | None] = {}
+    retired: dict[str, bytes | None] = {}
+    for what, advisory in effects.advisories:
+        if what in ("issued", "updated"):
+            live[advisory.id] = _encode(advisory)
+        else:
+            live[advisory.id] = None
+            retired[advisory.id] = _encode(advisory)
+    transaction.publish(ADVISORY, live)
+    transaction.publish(ADVISORY_RETIRED, retired)
+    transaction.publish(SUMMARY, {SUMMARY_KEY: _encode(summary(state))})
+
+
+def summary(state: State) -> Mapping[str, object]:
+    """What is known of the whole, in a few numbers."""
+    counts = state.counts
+    return {
+        "position": state.position,
+        "log_time": state.time,
+        "event_types": counts.types,
+        "tasks": {"open": counts.open, "completed": counts.completed, "failed": counts.failed},
+        "unmatched": counts.unmatched,
+        "reposted": counts.reposted,
+        "agents": len(state.agents),
+        "categories": len(state.categories),
+        "memories": sum(memory.state == "held" for memory in state.memories.values()),
+        "advisories": len(state.book.live),
+        "predictions": state.eidos.scoreboard.summary(),
+    }

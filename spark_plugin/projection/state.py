@@ -1,0 +1,74 @@
+"""The projection's whole state at one position of the log: plain data, so that a snapshot restores it byte by byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from spark_advisor import AdvisoryBook
+from spark_eidos import VERSION, Eidos, Scoreboard
+from spark_plugin.projection.cards import AgentCard, CategoryCard, TaskCard
+from spark_plugin.projection.clock import LogClock
+from spark_plugin.projection.memories import Memory
+
+SNAPSHOT_VERSION = f"1:{VERSION}"
+"""Changes with the shape of `State` and with the models: a snapshot of another version is not read."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was counted of the log."""
+
+    types: dict[str, int] = field(default_factory=dict)
+    open: int = 0
+    completed: int = 0
+    failed: int = 0
+    unmatched: int = 0
+    """Outcomes with no open attempt to close."""
+    reposted: int = 0
+    """Posts of a task that was posted before."""
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that follows from the log up to `position`. Serves detectors as their `SwarmView`."""
+
+    position: int = 0
+    clock: LogClock = field(default_factory=LogClock)
+    counts: Counts = field(default_factory=Counts)
+    agents: dict[str, AgentCard] = field(default_factory=dict)
+    categories: dict[str, CategoryCard] = field(default_factory=dict)
+    tasks: dict[str, TaskCard] = field(default_factory=dict)
+    """Tasks heard of lately, least lately first; the others are read back from the log when they are heard of again."""
+    tasks_left: int = 0
+    """How many tasks have left `tasks`."""
+    eidos: Eidos = field(default_factory=Eidos)
+    book: AdvisoryBook = field(default_factory=AdvisoryBook)
+    memories: dict[str, Memory] = field(default_factory=dict)
+
+    @property
+    def time(self) -> float:
+        return self.clock.now
+
+    @property
+    def outcomes(self) -> int:
+        return self.eidos.success.swarm.outcomes
+
+    @property
+    def successes(self) -> int:
+        return self.eidos.success.swarm.successes
+
+    @property
+    def forecasts(self) -> Scoreboard:
+        return self.eidos.scoreboard
+
+
+def dump(state: State) -> bytes:
+    """The state as bytes; the same state gives the same bytes."""
+    return msgspec.msgpack.encode(state)
+
+
+def load(data: bytes) -> State:
+    """The state of `dump`. Raises `msgspec.MsgspecError` for anything else."""
+    return msgspec.msgpack.decode(data, type=State)

@@ -1,0 +1,228 @@
+"""The read side: what commands and scripts see of a store. Published rows and the log; no models, no writing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from spark_advisor import ranked
+from spark_eidos import Scoreboard
+from spark_hooks.events import bare
+from spark_hooks.records import Advisory
+from spark_plugin.projection import ledger, published
+from spark_plugin.store import DerivedRow, EventRow, Filter, Store, open_store, path_of
+
+Row = dict[str, Any]
+
+
+class Readable:
+    """Opens the store at `url` when it is first read. A store that is not there yet reads as empty, and is not made."""
+
+    def __init__(self, url: str | None) -> None:
+        self._url = url
+        self._store: Store | None = None
+        self._lock = threading.Lock()
+
+    def store(self) -> Store:
+        """The store. Raises `StoreError` when it cannot be read."""
+        with self._lock:
+            if self._store is not None:
+                return self._store
+            if self._url is None or not path_of(self._url).exists():
+                return open_store(self._url or "sqlite:///spark.db", create=False)
+            self._store = open_store(self._url, create=False)
+            return self._store
+
+    def close(self) -> None:
+        """Let go of the store; it is opened again when it is read again."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
+class EventLog:
+    """The events, and what was derived from them, as plain rows."""
+
+    def __init__(self, readable: Readable) -> None:
+        self._readable = readable
+
+    def query(self, *, limit: int | None = 50, newest_first: bool = True, **which: Any) -> list[Row]:
+        """Events, as rows. Filters: `type` (bare or ``swarm.``), `agent`, `task`, `importance` (at least), `since`
+        (seconds since 1970), `after` and `before` (positions, exclusive)."""
+        rows = self._readable.store().events(_filter(which), limit=limit, newest_first=newest_first)
+        return [_event_row(row) for row in rows]
+
+    def count(self, **which: Any) -> int:
+        """How many events there are; filters as in `query`."""
+        return self._readable.store().count(_filter(which))
+
+    def timeline(self, *, limit: int = 50, **which: Any) -> list[Row]:
+        """Events and derived rows together, the newest first; a derived row has the position of its cause."""
+        store, wanted = self._readable.store(), _filter(which)
+        rows = [_event_row(row) for row in store.events(wanted, limit=limit, newest_first=True)]
+        derived = store.derived(_without_time(wanted, rows), limit=limit, newest_first=True)
+        rows += [_derived_row(row) for row in derived]
+        rows.sort(key=lambda row: (row["position"], row["derived"], row["type"]), reverse=True)
+        return rows[:limit]
+
+
+class Predictions:
+    """The ledger of predictions."""
+
+    def __init__(self, readable: Readable) -> None:
+        self._readable = readable
+
+    def summary(self) -> Row:
+        """The scores over all attempts; None where nothing was measured."""
+        known = summary(self._readable.store())
+        return dict(known["predictions"]) if known else Scoreboard().summary()
+
+    def rows(self) -> Iterator[Row]:
+        """One row per attempt (one for a task never assigned), in the order in which the tasks were first heard of."""
+        store = self._readable.store()
+        for task_position in store.tasks():
+            yield from _attempts(store.derived_of_task(task_position))
+
+    def newest(self, limit: int) -> list[Row]:
+        """The rows of the tasks heard of last, newest first; at most `limit`."""
+        store = self._readable.store()
+        found: list[Row] = []
+        for task_position in store.tasks(limit=limit):
+            found += reversed(list(_attempts(store.derived_of_task(task_position))))
+        return found[:limit]
+
+
+class Advice:
+    """The advisories as published."""
+
+    def __init__(self, readable: Readable) -> None:
+        self._readable = readable
+
+    def live(self, limit: int) -> list[Advisory]:
+        """The live ones, most valuable first."""
+        return ranked(self._read(published.ADVISORY), limit)
+
+    def all(self, limit: int) -> list[Advisory]:
+        """The live ones, then the retired ones, each most valuable first."""
+        live = self.live(limit)
+        return live + ranked(self._read(published.ADVISORY_RETIRED), limit - len(live))
+
+    def _read(self, kind: str) -> Iterable[Advisory]:
+        rows = self._readable.store().models(kind).values()
+        return (msgspec.json.decode(data, type=Advisory) for data in rows)
+
+
+class Memories:
+    """What was consolidated."""
+
+    def __init__(self, readable: Readable) -> None:
+        self._readable = readable
+
+    def rows(self, *, agent: str | None = None, limit: int = 50) -> list[Row]:
+        """The memories, the ones with the most evidence first."""
+        rows: list[Row] = [msgspec.json.decode(d) for d in self._readable.store().models(published.MEMORY).values()]
+        rows = [row for row in rows if agent in (None, row["agent_id"])]
+        return sorted(rows, key=lambda row: (-row["outcomes"], row["id"]))[:limit]
+
+
+def summary(store: Store) -> Row | None:
+    """The published summary; None before anything was stored."""
+    data = store.model(published.SUMMARY, published.SUMMARY_KEY)
+    return None if data is None else msgspec.json.decode(data)
+
+
+def scoreboard(store: Store, kind: str) -> dict[str, Row]:
+    """The published cards of agents or categories, by id."""
+    return {key: msgspec.json.decode(data) for key, data in store.models(kind).items()}
+
+
+def _filter(which: dict[str, Any]) -> Filter:
+    if which.get("type"):
+        which = {**which, "type": bare(which["type"])}
+    return Filter(**which)
+
+
+def _without_time(which: Filter, events: list[Row]) -> Filter:
+    """The same filter for derived rows, which have no time of their own: those of the oldest event shown, and after."""
+    if which.since is None:
+        return which
+    oldest = min((row["position"] for row in events), default=2**62)
+    return msgspec.structs.replace(which, since=None, after=max(which.after or 0, oldest - 1))
+
+
+def _event_row(row: EventRow) -> Row:
+    document = msgspec.json.decode(row.data)
+    return {
+        "position": row.position,
+        "derived": False,
+        "type": row.type,
+        "time": document.get("time"),
+        "task_id": row.task_id,
+        "agent_id": row.agent_id,
+        "importance": row.importance,
+        "id": row.id,
+        "source": row.source,
+        "data": document.get("data", {}),
+    }
+
+
+def _derived_row(row: DerivedRow) -> Row:
+    return {
+        "position": row.position,
+        "derived": True,
+        "type": row.kind,
+        "time": None,
+        "task_id": row.task_id,
+        "agent_id": row.agent_id,
+        "importance": row.importance,
+        "id": row.subject,
+        "source": None,
+        "data": msgspec.json.decode(row.data),
+    }
+
+
+def _attempts(rows: Iterable[DerivedRow]) -> Iterator[Row]:
+    """The rows of one task, put together by attempt."""
+    rows = list(rows)
+    forecast = ledger.find(rows, ledger.ForecastRow)
+    posted = next((row.position for row in rows if row.kind == ledger.FORECAST), None)
+    awards = [(row, msgspec.json.decode(row.data, type=ledger.AwardRow)) for row in rows if row.kind == ledger.AWARD]
+    scores = {}
+    for row in rows:
+        if row.kind == ledger.SCORE:
+            score = msgspec.json.decode(row.data, type=ledger.ScoreRow)
+            scores[score.attempt] = (row.position, score)
+    for row, award in awards:
+        yield _attempt(row.task_id, forecast, posted, (row.position, award), scores.get(award.attempt))
+    if not awards and rows:
+        yield _attempt(rows[0].task_id, forecast, posted, None, None)
+
+
+def _attempt(
+    task_id: str | None,
+    forecast: ledger.ForecastRow | None,
+    posted: int | None,
+    award: tuple[int, ledger.AwardRow] | None,
+    score: tuple[int, ledger.ScoreRow] | None,
+) -> Row:
+    assigned, given = award or (None, None)
+    outcome, result = score or (None, None)
+    return {
+        "task_id": task_id,
+        "attempt": given.attempt if given else 1,
+        "candidates": list(forecast.candidates) if forecast else [],
+        "winner": forecast.winner if forecast else {},
+        "success": forecast.success if forecast else {},
+        "bid": msgspec.to_builtins(forecast.bid) if forecast else None,
+        "award": {"agent_id": given.agent_id, "success": given.success, "bid": given.bid} if given else None,
+        "actual": {"succeeded": result.succeeded, "winner": result.winner, "winning_bid": result.winning_bid}
+        if result
+        else None,
+        "scores": result.scores if result else None,
+        "positions": {"posted": posted, "assigned": assigned, "outcome": outcome},
+        "model": given.model if given else forecast.model if forecast else None,
+    }

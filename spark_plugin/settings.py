@@ -1,0 +1,88 @@
+"""The settings: ``SPARK_*`` in the environment, then ``spark.toml`` in the working directory, then the defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+import platformdirs
+
+from spark_plugin.errors import SettingsError
+
+MAX_BATCH = 2000
+FILE = "spark.toml"
+
+
+def default_store() -> str:
+    """URL of the store in the user's data directory."""
+    return f"sqlite:///{Path(platformdirs.user_data_dir('spark', appauthor=False)) / 'spark.db'}"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be set. Each field is `SPARK_` and its name in capitals in the environment, its name in `spark.toml`."""
+
+    enabled: bool = True
+    """Off: nothing is connected, nothing is written, every hook answers empty."""
+    store: str = msgspec.field(default_factory=default_store)
+    """URL of the event store; sqlite:///relative.db or sqlite:////absolute.db."""
+    batch: Annotated[int, msgspec.Meta(ge=1, le=MAX_BATCH)] = 1000
+    """Most events stored and projected in one transaction."""
+    strict: bool = False
+    """Raise plugin and validation errors instead of counting them; for tests."""
+    seed: int = 0
+    """Keys the random choices of `recommend`."""
+
+
+class Setting(NamedTuple):
+    """One setting's value and where it came from."""
+
+    value: object
+    origin: str
+
+
+def load(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Settings:
+    """The settings in force. Raises `SettingsError` for a value that does not fit or an unknown name in the file."""
+    return Settings(**{name: setting.value for name, setting in explain(environ, file).items()})  # type: ignore[arg-type]
+
+
+def explain(environ: Mapping[str, str] | None = None, file: Path | None = None) -> dict[str, Setting]:
+    """Every setting by name, with its origin. Raises as `load` does."""
+    environ = os.environ if environ is None else environ
+    file = Path(FILE) if file is None else file
+    written = _read(file)
+    found: dict[str, Setting] = {}
+    for field in msgspec.structs.fields(Settings):
+        variable = f"SPARK_{field.name.upper()}"
+        if environ.get(variable, "") != "":
+            found[field.name] = Setting(_convert(variable, "environment", environ[variable], field), "environment")
+        elif field.name in written:
+            found[field.name] = Setting(_convert(field.name, str(file), written[field.name], field), str(file))
+        else:
+            found[field.name] = Setting(getattr(Settings(), field.name), "default")
+    return found
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        written = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(FILE, str(file), f"cannot be read: {error}") from error
+    unknown = sorted(written.keys() - {field.name for field in msgspec.structs.fields(Settings)})
+    if unknown:
+        raise SettingsError(unknown[0], str(file), "is no setting; `spark config` lists them")
+    return written
+
+
+def _convert(name: str, origin: str, value: object, field: msgspec.structs.FieldInfo) -> object:
+    if isinstance(value, str) and field.type is bool:
+        value = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.strip().lower(), value)
+    try:
+        return msgspec.convert(value, field.type, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(name, origin, f"{value!r} does not fit: {error}") from None

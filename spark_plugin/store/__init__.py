@@ -1,0 +1,34 @@
+"""The event store: the protocol, and the backends behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spark_plugin.errors import StoreError
+from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter, Reader, Store, Transaction
+from spark_plugin.store.sqlite import SqliteStore
+
+__all__ = [
+    "DeadLetter",
+    "DerivedRow",
+    "EventRow",
+    "Filter",
+    "Reader",
+    "Store",
+    "Transaction",
+    "open_store",
+    "path_of",
+]
+
+
+def path_of(url: str) -> Path:
+    """The file behind a store's URL. Raises `StoreError` for a URL that no backend serves."""
+    scheme, found, path = url.partition(":///")
+    if scheme != "sqlite" or not found or not path or path == ":memory:":
+        raise StoreError(url, "is no URL of a store", "write sqlite:///relative.db or sqlite:////absolute.db")
+    return Path(path).expanduser()
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """The store at `url`; without `create`, a missing one reads as empty. Raises `StoreError`."""
+    return SqliteStore(path_of(url), url, create=create)

@@ -1,0 +1,278 @@
+"""The event store on SQLite, in WAL mode: one connection writes, another reads."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from spark_plugin.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable, UnfitRow
+from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
+
+SCHEMA = 1
+"""Version of the schema that this Spark reads and writes."""
+BUSY_S = 5.0
+_KEYS_AT_ONCE = 400  # two values a key; SQLite took 999 a statement in its older builds
+
+_EVENT = "position, source, id, type, task_id, agent_id, time, importance, data"
+_DERIVED = "position, kind, subject, data, importance, task_position, task_id, agent_id"
+
+
+class SqliteReader:
+    """Reads over one connection, one thread at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, where: str) -> None:
+        self._db = connection
+        self._where = where
+        self._lock = threading.RLock()
+
+    def position(self) -> int:
+        return int(self._rows("SELECT coalesce(max(position), 0) FROM events")[0][0])
+
+    def events(self, which: Filter, *, limit: int | None = None, newest_first: bool = False) -> list[EventRow]:
+        where, values = _where(which, "type")
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT {_EVENT} FROM events {where} ORDER BY position {order} LIMIT ?"
+        return [EventRow(*row) for row in self._rows(sql, (*values, -1 if limit is None else limit))]
+
+    def count(self, which: Filter) -> int:
+        if which == Filter():
+            return self.position()
+        where, values = _where(which, "type")
+        return int(self._rows(f"SELECT count(*) FROM events {where}", values)[0][0])
+
+    def derived(self, which: Filter, *, limit: int | None = None, newest_first: bool = False) -> list[DerivedRow]:
+        if which.since is not None:  # a derived row happened when its event did
+            raise ValueError("derived rows have no time of their own; filter by position")
+        where, values = _where(which, "kind")
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT {_DERIVED} FROM derived {where} ORDER BY position {order}, kind {order}, subject {order} LIMIT ?"
+        return [DerivedRow(*row) for row in self._rows(sql, (*values, -1 if limit is None else limit))]
+
+    def derived_of_task(self, task_position: int) -> list[DerivedRow]:
+        sql = f"SELECT {_DERIVED} FROM derived WHERE task_position = ? ORDER BY position, kind"
+        return [DerivedRow(*row) for row in self._rows(sql, (task_position,))]
+
+    def model(self, kind: str, key: str) -> bytes | None:
+        rows = self._rows("SELECT data FROM read_models WHERE kind = ? AND key = ?", (kind, key))
+        return rows[0][0] if rows else None
+
+    def models(self, kind: str) -> dict[str, bytes]:
+        return dict(self._rows("SELECT key, data FROM read_models WHERE kind = ? ORDER BY key", (kind,)))
+
+    def counters(self) -> dict[str, int]:
+        return dict(self._rows("SELECT name, n FROM counters ORDER BY name"))
+
+    def snapshot(self, version: str) -> bytes | None:
+        rows = self._rows("SELECT data FROM snapshots WHERE version = ?", (version,))
+        return rows[0][0] if rows else None
+
+    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
+        with self._lock, translated(self._where):
+            return self._db.execute(sql, values).fetchall()
+
+
+class SqliteTransaction(SqliteReader):
+    """The open write transaction."""
+
+    def known(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        todo = list(keys)
+        for start in range(0, len(todo), _KEYS_AT_ONCE):
+            some = todo[start : start + _KEYS_AT_ONCE]
+            marks = ",".join(["(?,?)"] * len(some))
+            sql = f"SELECT source, id FROM events WHERE (source, id) IN (VALUES {marks})"
+            found.update(self._rows(sql, [part for key in some for part in key]))
+        return found
+
+    def append(self, rows: Sequence[EventRow]) -> None:
+        self._many(
+            f"INSERT INTO events ({_EVENT}) VALUES (?,?,?,?,?,?,?,?,?)",
+            ((r.position, r.source, r.id, r.type, r.task_id, r.agent_id, r.time, r.importance, r.data) for r in rows),
+        )
+
+    def derive(self, rows: Sequence[DerivedRow]) -> None:
+        self._many(
+            f"INSERT OR IGNORE INTO derived ({_DERIVED}) VALUES (?,?,?,?,?,?,?,?)",
+            (
+                (r.position, r.kind, r.subject, r.data, r.importance, r.task_position, r.task_id, r.agent_id)
+                for r in rows
+            ),
+        )
+
+    def publish(self, kind: str, rows: Mapping[str, bytes | None]) -> None:
+        self._many(
+            "INSERT INTO read_models (kind, key, data) VALUES (?,?,?)"
+            " ON CONFLICT (kind, key) DO UPDATE SET data = excluded.data",
+            ((kind, key, data) for key, data in rows.items() if data is not None),
+        )
+        self._many(
+            "DELETE FROM read_models WHERE kind = ? AND key = ?",
+            ((kind, key) for key, data in rows.items() if data is None),
+        )
+
+    def reset_models(self) -> None:
+        self._rows("DELETE FROM read_models")
+        self._rows("DELETE FROM snapshots")
+
+    def set_importance(self, scores: Mapping[int, float]) -> None:
+        self._many(
+            "UPDATE events SET importance = ? WHERE position = ?",
+            ((score, position) for position, score in scores.items()),
+        )
+
+    def save_snapshot(self, version: str, data: bytes) -> None:
+        self._rows("DELETE FROM snapshots")
+        self._rows("INSERT INTO snapshots (version, data) VALUES (?,?)", (version, data))
+
+    def count_up(self, amounts: Mapping[str, int]) -> None:
+        self._many(
+            "INSERT INTO counters (name, n) VALUES (?,?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n",
+            amounts.items(),
+        )
+
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
+        self._many(
+            "INSERT OR IGNORE INTO dead_letters (source, id, type, reason) VALUES (?,?,?,?)",
+            ((letter.source, letter.id, letter.type, letter.reason) for letter in letters),
+        )
+
+    def _many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._lock, translated(self._where):
+            self._db.executemany(sql, rows)
+
+
+class SqliteStore(SqliteReader):
+    """A store in one SQLite file, made on first use.
+
+    Raises `StoreUnavailable`, `StoreCorrupt` or `StoreTooNew` when the file cannot serve. Without `create`, a missing
+    file reads as an empty store and nothing is made.
+    """
+
+    def __init__(self, path: Path, url: str, *, create: bool = True) -> None:
+        self.url = url
+        self.path = path
+        if path.is_dir():
+            raise StoreUnavailable(url, "is a directory", "name a file")
+        target = path if create or path.exists() else None
+        with translated(url):
+            self._writer = _connect(target)
+            _prepare(self._writer, url)
+            reading = self._writer if target is None else _connect(target)
+            if target is not None:
+                reading.execute("PRAGMA query_only = ON")
+        super().__init__(reading, url)
+        self._write_lock = threading.Lock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqliteTransaction]:
+        with self._write_lock:
+            with translated(self.url):
+                self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(self._writer, self.url)
+                with translated(self.url):
+                    self._writer.execute("COMMIT")
+            except BaseException:
+                with translated(self.url):
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                raise
+
+    def tasks(self, *, limit: int | None = None) -> Iterator[int]:
+        order = "ASC" if limit is None else "DESC"
+        last = 0 if limit is None else 2**62
+        left = limit
+        while left is None or left > 0:
+            compare = ">" if limit is None else "<"
+            rows = self._rows(
+                "SELECT DISTINCT task_position FROM derived WHERE task_position IS NOT NULL"
+                f" AND task_position {compare} ? ORDER BY task_position {order} LIMIT ?",
+                (last, 1000 if left is None else min(left, 1000)),
+            )
+            yield from (position for (position,) in rows)
+            if not rows:
+                return
+            last = rows[-1][0]
+            left = None if left is None else left - len(rows)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        rows = self._rows("SELECT source, id, type, reason FROM dead_letters ORDER BY source, id")
+        return [DeadLetter(*row) for row in rows]
+
+    def check(self) -> list[str]:
+        wrong = [str(row[0]) for row in self._rows("PRAGMA quick_check") if row[0] != "ok"]
+        if (gaps := self.position() - int(self._rows("SELECT count(*) FROM events")[0][0])) != 0:
+            wrong.append(f"{gaps} positions are missing")
+        return wrong
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+            self._writer.close()
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(
+        ":memory:" if path is None else path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db
+
+
+def _prepare(db: sqlite3.Connection, url: str) -> None:
+    """Make the tables where there are none; refuse a file that is a stranger's or a newer Spark's."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        if not db.execute("SELECT 1 FROM sqlite_master").fetchone():  # another process may have been quicker
+            for statement in resources.files(__package__).joinpath("schema.sql").read_text("utf-8").split(";"):
+                db.execute(statement)
+            db.execute("INSERT INTO meta (key, value) VALUES ('schema', ?)", (str(SCHEMA),))
+        db.execute("COMMIT")
+        return
+    if "meta" not in tables or "events" not in tables:
+        raise StoreCorrupt(url, "is a database, but no Spark store")
+    (version,) = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() or ("0",)
+    if int(version) > SCHEMA:
+        raise StoreTooNew(url, f"has schema {version}, this Spark knows {SCHEMA}")
+
+
+def _where(which: Filter, type_column: str) -> tuple[str, tuple[object, ...]]:
+    terms = {
+        f"{type_column} = ?": which.type,
+        "agent_id = ?": which.agent,
+        "task_id = ?": which.task,
+        "importance >= ?": which.importance,
+        "time >= ?": which.since,
+        "position > ?": which.after,
+        "position < ?": which.before,
+    }
+    given = {term: value for term, value in terms.items() if value is not None}
+    return ("WHERE " + " AND ".join(given) if given else ""), tuple(given.values())
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Driver errors as our own, told apart once, here."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise UnfitRow(where, str(error)) from error
+    except (sqlite3.InterfaceError, sqlite3.DataError, OverflowError, UnicodeError) as error:
+        raise UnfitRow(where, f"a value cannot be stored: {error}") from error
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailable(where, f"cannot be used now: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise StoreCorrupt(where, f"is damaged or no database: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(where, str(error)) from error
+    except OSError as error:
+        raise StoreUnavailable(where, f"cannot be opened: {error.strerror or error}") from error
