@@ -1,4 +1,4 @@
-"""The composition root: `register`, `host_plugin`, and `Spark`, the face of all parts. It puts together; it decides nothing."""
+"""The composition root: `register`, `host_plugin`, `rebuild`, and `Spark`, the face of all parts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,13 @@ class Spark:
         spark = cls(settings, plugins, readable)
         projection = Projection(_extensions(spark.hooks, plugins))
         plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=True), "spark")
+        plugins.load_entry_points()
         return spark
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a store to read."""
+        return self._readable.exists
 
     @property
     def enabled(self) -> bool:
@@ -113,6 +119,11 @@ class Spark:
         """Why events are not being stored, in words; None when they are."""
         return None if self._capture is None else self._capture.trouble
 
+    def count_rejected(self, reason: str) -> None:
+        """Count something that was refused before it could be sent; `reason` in words."""
+        if self._bridge is not None:
+            self._bridge.rejected[reason] += 1
+
     def close(self) -> None:
         """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""
         with self._closing:
@@ -150,6 +161,22 @@ def register(coordinator: object, *, settings: Settings | None = None, source: s
             raise
         log.error("Spark is off: %s", error, exc_info=not isinstance(error, SparkError))
         return _off(Settings(enabled=False))
+
+
+def rebuild(settings: Settings) -> int:
+    """Make every read model of a store anew from its log and ledger; return the number of events read.
+
+    Raises `StoreError` when the store cannot be used.
+    """
+    plugins = Plugins(strict=settings.strict)
+    extensions = _extensions(Hooks(plugins), plugins)
+    plugins.load_entry_points()
+    store = open_store(settings.store)
+    try:
+        with store.transaction() as transaction:
+            return Projection(extensions).rebuild(transaction)
+    finally:
+        store.close()
 
 
 def host_plugin(

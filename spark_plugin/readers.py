@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from spark_advisor import ranked
+from spark_advisor import about, ranked
 from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
@@ -16,6 +16,8 @@ from spark_plugin.projection import ledger, published
 from spark_plugin.store import DerivedRow, EventRow, Filter, Store, open_store, path_of
 
 Row = dict[str, Any]
+
+_MANY = 10**9
 
 
 class Readable:
@@ -26,13 +28,18 @@ class Readable:
         self._store: Store | None = None
         self._lock = threading.Lock()
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything at `url`."""
+        return self._url is not None and path_of(self._url).exists()
+
     def store(self) -> Store:
         """The store. Raises `StoreError` when it cannot be read."""
         with self._lock:
             if self._store is not None:
                 return self._store
-            if self._url is None or not path_of(self._url).exists():
-                return open_store(self._url or "sqlite:///spark.db", create=False)
+            if self._url is None or not self.exists:
+                return open_store(self._url or "sqlite:///nothing", create=False)
             self._store = open_store(self._url, create=False)
             return self._store
 
@@ -111,6 +118,12 @@ class Advice:
         live = self.live(limit)
         return live + ranked(self._read(published.ADVISORY_RETIRED), limit - len(live))
 
+    def rows(self, *, retired: bool, category: str | None, agent: str | None, limit: int) -> list[Advisory]:
+        """Those of one category or about one agent; with `retired`, the retired ones too."""
+        found = self.all(_MANY) if retired else self.live(_MANY)
+        found = found if category is None else [advisory for advisory in found if advisory.category == category]
+        return (found if agent is None else about(found, {agent}))[:limit]
+
     def _read(self, kind: str) -> Iterable[Advisory]:
         rows = self._readable.store().models(kind).values()
         return (msgspec.json.decode(data, type=Advisory) for data in rows)
@@ -122,11 +135,11 @@ class Memories:
     def __init__(self, readable: Readable) -> None:
         self._readable = readable
 
-    def rows(self, *, agent: str | None = None, limit: int = 50) -> list[Row]:
-        """The memories, the ones with the most evidence first."""
+    def rows(self, *, kind: str | None = None, agent: str | None = None, limit: int = 50) -> list[Row]:
+        """The memories, of one kind or one agent: those that hold first, then by evidence."""
         rows: list[Row] = [msgspec.json.decode(d) for d in self._readable.store().models(published.MEMORY).values()]
-        rows = [row for row in rows if agent in (None, row["agent_id"])]
-        return sorted(rows, key=lambda row: (-row["outcomes"], row["id"]))[:limit]
+        rows = [row for row in rows if agent in (None, row["agent_id"]) and kind in (None, row["kind"])]
+        return sorted(rows, key=lambda row: (row["state"] != "held", -row["outcomes"], row["id"]))[:limit]
 
 
 def summary(store: Store) -> Row | None:

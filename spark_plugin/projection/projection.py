@@ -88,7 +88,7 @@ class Projection:
                 self._projector.effects.clear()
             self._ready.set()
 
-    def rebuild(self, transaction: Transaction, progress: Callable[[int], None] = lambda position: None) -> int:
+    def rebuild(self, transaction: Transaction) -> int:
         """Make every read model anew from the log and the ledger; return the number of events read."""
         with self._lock:
             transaction.reset_models()
@@ -98,7 +98,6 @@ class Projection:
                 transaction.set_importance(scores)
                 published.write(projector, transaction)
                 projector.effects.clear()
-                progress(projector.state.position)
             published.write(projector, transaction)
             self._save(transaction)
             self._ready.set()

@@ -78,7 +78,7 @@ class Projector:
         self._position, self._reader, self._recorded = position, reader, recorded
         state = self.state
         state.position = position
-        state.clock.advance(event.writer, event.time or 0.0)
+        state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
         types = state.counts.types
         types[event.type] = types.get(event.type, 0) + 1
         score = self._dispatch(event)

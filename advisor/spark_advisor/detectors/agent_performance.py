@@ -38,13 +38,13 @@ def _excelling(
         return
     rate = own.successes / own.outcomes
     low, high = wilson(own.successes, own.outcomes)
-    where = f" {category}" if category else ""
+    tasks = f"tasks of category '{category}'" if category else "tasks"
     yield Finding(
         category="agent_performance",
-        title=f"{agent} succeeds in {own.successes} of {own.outcomes}{where} tasks",
-        detail=f"{agent} succeeds in {percent(rate)} of its{where} tasks (95% interval {percent(low)} to "
+        title=f"{agent} succeeds in {own.successes} of {own.outcomes} {tasks}",
+        detail=f"{agent} succeeds in {percent(rate)} of its {tasks} (95% interval {percent(low)} to "
         f"{percent(high)}), the others in {percent(others)}.",
-        suggested_action=f"Prefer {agent} for{where or ' such'} tasks.",
+        suggested_action=f"Prefer {agent} for {tasks}.",
         action={"action": "prefer", "agent": agent, "category": category},
         priority=round(0.8 * (rate - others), 4),
         evidence=tuple(evidence),

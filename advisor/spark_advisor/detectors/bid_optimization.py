@@ -31,10 +31,10 @@ class DearCategories:
         ratio = category.award_ratio.mean
         yield Finding(
             category="bid_optimization",
-            title=f"{touched.category} tasks go for {percent(ratio)} of the reserve",
+            title=f"Tasks of category '{touched.category}' go for {percent(ratio)} of the reserve",
             detail=f"Over {category.award_ratio.n} awards the winning bid was {percent(ratio)} of the reserve on "
             f"average (95% interval {percent(low)} to {percent(high)}).",
-            suggested_action=f"Ask more agents to bid for {touched.category} tasks, or lower the reserve.",
+            suggested_action=f"Ask more agents to bid in category '{touched.category}', or lower the reserve.",
             action={"action": "widen_bidding", "category": touched.category},
             priority=round(min(0.6, 0.3 + 2.0 * (ratio - DEAR)), 4),
             evidence=tuple(category.recent_awards),

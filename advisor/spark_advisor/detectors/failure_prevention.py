@@ -40,13 +40,13 @@ def _failing(
         return
     failures, rate = own.outcomes - own.successes, own.successes / own.outcomes
     low, high = wilson(own.successes, own.outcomes)
-    where = f" {category}" if category else ""
+    tasks = f"tasks of category '{category}'" if category else "tasks"
     yield Finding(
         category="failure_prevention",
-        title=f"{agent} fails {failures} of {own.outcomes}{where} tasks",
-        detail=f"{agent} succeeds in {percent(rate)} of its{where} tasks (95% interval {percent(low)} to "
+        title=f"{agent} fails {failures} of {own.outcomes} {tasks}",
+        detail=f"{agent} succeeds in {percent(rate)} of its {tasks} (95% interval {percent(low)} to "
         f"{percent(high)}), the others in {percent(others)}.",
-        suggested_action=f"Give{where} tasks to other agents until {agent} has been looked at.",
+        suggested_action=f"Give {tasks} to other agents until {agent} has been looked at.",
         action={"action": "avoid", "agent": agent, "category": category},
         priority=round(others - rate, 4),
         evidence=tuple(evidence),
@@ -77,7 +77,7 @@ class FailureStreaks:
             category="failure_prevention",
             title=f"{touched.agent} failed {agent.failure_streak} times in a row",
             detail=f"Before that {touched.agent} failed {failed_before} of {before} (95% interval {percent(low)} to "
-            f"{percent(high)}); such a row comes by chance once in {1 / chance:.0f}.",
+            f"{percent(high)}); by chance such a row comes less than once in {min(1 / chance, 1000.0):.0f} times.",
             suggested_action=f"Pause {touched.agent} and look at its last failures.",
             action={"action": "pause", "agent": touched.agent},
             priority=round(min(1.0, (1.0 - chance) * (1.0 - usual)), 4),

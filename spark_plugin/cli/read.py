@@ -1,0 +1,171 @@
+"""``spark status``, ``timeline``, ``predictions``, ``memories``, ``advise``: the read models."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from spark_plugin.cli.common import (
+    AgentOption,
+    JsonOption,
+    LimitOption,
+    SinceOption,
+    StoreOption,
+    TaskOption,
+    TypeOption,
+    console,
+    moment,
+    number,
+    print_json,
+    print_json_lines,
+    reading,
+    table,
+)
+
+AllOption = Annotated[bool, typer.Option("--all")]
+
+
+def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """What is stored, and whether the forecasts are worth anything."""
+    with reading(store) as spark:
+        known = spark.status()
+        url = spark.settings.store
+    if as_json:
+        print_json(known)
+        return
+    out = console()
+    out.print(f"Store {url}{'' if known['enabled'] else ' (SPARK_ENABLED is off)'}")
+    rows = table("", "what", "how many#")
+    rows.add_row("events", f"{known['events']:,}")
+    for name, n in sorted(known["event_types"].items(), key=lambda item: (-item[1], item[0])):
+        rows.add_row(f"  {name}", f"{n:,}")
+    for name, n in known["tasks"].items():
+        rows.add_row(f"tasks {name}", f"{n:,}")
+    for name in ("agents", "memories", "advisories"):
+        rows.add_row(name, f"{known[name]:,}")
+    out.print(rows)
+    out.print(verdict(known["predictions"]))
+    out.print("Capture: " + ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in known["capture"].items()))
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """One line on whether the forecasts are worth anything."""
+    if not scores["evaluated"]:
+        return "Forecasts: none has met its outcome yet."
+    skill = scores["skill"]
+    word = "better than" if skill > 0 else "no better than"
+    return (
+        f"Forecasts: {word} the base rate over {scores['evaluated']:,} attempts (log loss {scores['log_loss']:.3f} "
+        f"against {scores['base_rate_log_loss']:.3f}, skill {skill:+.1%}, calibration error {scores['ece']:.3f})."
+    )
+
+
+def timeline(
+    type_name: TypeOption = None,
+    agent: AgentOption = None,
+    task: TaskOption = None,
+    since: SinceOption = None,
+    limit: LimitOption = 50,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The newest events, with what was derived from them beside."""
+    with reading(store) as spark:
+        events = spark.events.timeline(limit=limit, type=type_name, agent=agent, task=task, since=moment(since))
+    if as_json:
+        print_json({"events": events})
+        return
+    rows = table("Timeline, newest first; ~ marks what Spark derived", "position#", "weight#", "what")
+    for row in events:
+        name = f"~ {row['type']}" if row["derived"] else row["type"]
+        shown = {key: value for key, value in row["data"].items() if key not in ("task_id", "agent_id")}
+        about = [row["time"], name, row["task_id"], row["agent_id"], _short(shown)]
+        rows.add_row(str(row["position"]), f"{row['importance']:.2f}", "  ".join(filter(None, about)))
+    console().print(rows)
+
+
+def predictions(
+    all_rows: Annotated[bool, typer.Option("--all", help="Every row of the ledger, oldest first.")] = False,
+    limit: LimitOption = 20,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What was forecast, and what came of it."""
+    with reading(store) as spark:
+        if as_json and all_rows:
+            print_json_lines(spark.predictions.rows())
+            return
+        found = list(spark.predictions.rows()) if all_rows else spark.predictions.newest(limit)
+        scores = spark.predictions.summary()
+    if as_json:
+        print_json({"predictions": found})
+        return
+    rows = table("Predictions", "task", "attempt#", "agent", "forecast#", "came", "log loss#")
+    for row in found:
+        award, actual = row["award"] or {}, row["actual"]
+        came = "" if actual is None else "success" if actual["succeeded"] else "failure"
+        rows.add_row(
+            row["task_id"],
+            str(row["attempt"]),
+            award.get("agent_id", ""),
+            number(award.get("success")),
+            came,
+            number((row["scores"] or {}).get("log_loss")),
+        )
+    out = console()
+    out.print(rows)
+    out.print(verdict(scores))
+
+
+def memories(
+    type_name: Annotated[str | None, typer.Option("--type", help="Only pattern or anomaly.")] = None,
+    agent: AgentOption = None,
+    limit: LimitOption = 50,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What was learned and kept."""
+    with reading(store) as spark:
+        found = spark.memories.rows(kind=type_name, agent=agent, limit=limit)
+    if as_json:
+        print_json({"memories": found})
+        return
+    rows = table("Memories", "kind", "what", "outcomes#", "state", "since position#")
+    for row in found:
+        rows.add_row(row["kind"], row["text"], str(row["outcomes"]), row["state"], str(row["created_position"]))
+    console().print(rows)
+
+
+def advise(
+    all_rows: Annotated[bool, typer.Option("--all", help="The retired ones too.")] = False,
+    type_name: Annotated[str | None, typer.Option("--type", help="Only this category of advice.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only advice about this agent.")] = None,
+    limit: LimitOption = 10,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What Spark advises, most valuable first."""
+    with reading(store) as spark:
+        found = spark.advisories.rows(retired=all_rows, category=type_name, agent=agent, limit=limit)
+    if as_json:
+        print_json({"advisories": found})
+        return
+    out = console()
+    if not found:
+        out.print("No advice: nothing stands out so far.")
+    for advisory in found:
+        gone = "" if advisory.state == "issued" else f" ({advisory.state})"
+        out.print(f"{advisory.priority:.2f}  {advisory.title}{gone}", style="bold", soft_wrap=True)
+        out.print(f"      {advisory.detail}", soft_wrap=True)
+        out.print(f"      -> {advisory.suggested_action}", soft_wrap=True)
+        where = "this process" if advisory.created_position is None else f"position {advisory.created_position}"
+        out.print(
+            f"      {advisory.category}, {advisory.id}, since {where}, {advisory.evidence_count} outcomes behind it"
+        )
+
+
+def _short(data: dict[str, Any], width: int = 80) -> str:
+    text = json.dumps(data, ensure_ascii=False) if data else ""
+    return text if len(text) <= width else text[: width - 1] + "…"

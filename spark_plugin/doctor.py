@@ -1,0 +1,109 @@
+"""The doctor: what is the matter with a store and its journal, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from spark_plugin import plugin
+from spark_plugin.capture import journal_directory, waiting
+from spark_plugin.errors import StoreError
+from spark_plugin.readers import summary
+from spark_plugin.settings import Settings
+from spark_plugin.store import Store, open_store, path_of
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing looked at. `advice` says what to do; empty when nothing is to be done."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Everything there is to look at. Never raises: what cannot be looked at is a finding."""
+    found = [_versions(), _enabled(settings)]
+    try:
+        found.append(_journal(settings))
+        if not path_of(settings.store).exists():
+            return [*found, Check("store", True, "not there yet", "it is made with the first event")]
+        store = open_store(settings.store, create=False)
+    except StoreError as error:
+        return [*found, Check("store", False, error.reason, error.advice)]
+    try:
+        found += _of_store(store)
+    except StoreError as error:
+        found.append(Check("store", False, error.reason, error.advice))
+    finally:
+        store.close()
+    return found
+
+
+def recover(settings: Settings) -> Check:
+    """Store what dead processes left in their journals. Raises `StoreError` when the store cannot take it."""
+    directory = journal_directory(settings.store)
+    before = waiting(directory)
+    if before:
+        open_store(settings.store).close()
+        plugin.register(object(), settings=msgspec.structs.replace(settings, enabled=True)).close()
+    left = waiting(directory)
+    advice = "another process is draining them, or the store does not take them" if left else ""
+    return Check("recover", not left, f"{before - left} of {before} waiting events stored", advice)
+
+
+def rebuild(settings: Settings) -> Check:
+    """Make the read models anew from the log and the ledger. Raises `StoreError`."""
+    if not path_of(settings.store).exists():
+        return Check("rebuild", True, "no store yet")
+    return Check("rebuild", True, f"{plugin.rebuild(settings)} events read")
+
+
+def _versions() -> Check:
+    spark = importlib.metadata.version("spark-plugin")
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Check("versions", True, f"spark-plugin {spark}, Python {python}, SQLite {sqlite3.sqlite_version}")
+
+
+def _enabled(settings: Settings) -> Check:
+    if settings.enabled:
+        return Check("enabled", True, "yes")
+    return Check("enabled", True, "no: nothing is captured", "set SPARK_ENABLED=true to capture")
+
+
+def _journal(settings: Settings) -> Check:
+    directory = journal_directory(settings.store)
+    if not directory.is_dir():
+        return Check("journal", True, "empty")
+    if directory.stat().st_uid == os.getuid() and stat.S_IMODE(directory.stat().st_mode) & 0o077:
+        return Check("journal", False, f"{directory} can be read by others", f"chmod 700 {directory}")
+    left = waiting(directory)
+    if left:
+        return Check(
+            "journal", False, f"{left} events wait", "a live process is storing them, or: spark doctor --recover"
+        )
+    return Check("journal", True, "nothing waits")
+
+
+def _of_store(store: Store) -> Iterator[Check]:
+    wrong = store.check()
+    yield Check("store", not wrong, "; ".join(wrong[:3]) or "sound", "restore it from a backup" if wrong else "")
+    position, known = store.position(), summary(store)
+    projected = known["position"] if known else 0
+    advice = "" if projected == position else "spark doctor --rebuild"
+    yield Check("read models", projected == position, f"at position {projected} of {position}", advice)
+    letters = store.dead_letters()
+    reason = f"{len(letters)} events could not be stored" if letters else "none"
+    yield Check("dead letters", not letters, reason, f"the first: {letters[0].reason}" if letters else "")
+    counters = store.counters()
+    lost = counters.get("dropped", 0)
+    yield Check("dropped", not lost, f"{lost} events", "see the receipts' reasons in the coordinator" if lost else "")
+    errors = counters.get("plugin_errors", 0)
+    yield Check("plugins", not errors, f"{errors} errors", "the coordinator's log names the plugins" if errors else "")
