@@ -148,7 +148,7 @@ def _cost(agent_id: str, agent: AgentCard | None, card: TaskCard | None) -> floa
 
 
 def _advice(state: State, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
-    found = list(state.book.live.values())
+    found = state.book.live()
     if subject is not None:
         found = about(found, {subject})
     if task is not None:

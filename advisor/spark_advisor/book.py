@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -25,45 +24,50 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class AdvisoryBook:
-    """The live advisories, by fingerprint (detector, agent, category). Plain data; all time is the log's."""
+    """The live advisories, by detector and topic (agent and category). Plain data; all time is the log's."""
 
-    live: dict[str, Advisory] = field(default_factory=dict)
+    by_detector: dict[str, dict[str, Advisory]] = field(default_factory=dict)
     issued: int = 0
     next_expiry: float = math.inf
+
+    def live(self) -> list[Advisory]:
+        """All live advisories, in no order of merit."""
+        return [advisory for mine in self.by_detector.values() for advisory in mine.values()]
 
     def review(self, detector: Detector, view: SwarmView, touched: Touched) -> list[Change]:
         """Let one detector look at what an event touched; bring the book up to date.
 
         Raises what a detector raises, and `msgspec.ValidationError` for a finding that is none; then nothing changed.
         """
-        topics = {_fingerprint(detector, agent, category): None for agent, category in touched.topics()}
-        found = {}
-        for finding in detector.detect(view, touched):
-            key = _fingerprint(detector, finding.agent, finding.task_category)
-            if key in topics:
-                found[key] = _sound(finding)
+        found = {(f.agent, f.task_category): f for f in map(_sound, detector.detect(view, touched))}
+        mine = self.by_detector.setdefault(detector.name, {})
+        if not found and not mine:
+            return []
         changes: list[Change] = []
-        for key in topics:
-            if key in found:
-                changes += self._confirm(key, found[key], view)
-            elif key in self.live:
-                changes.append(self._retire(key, "resolved"))
+        for topic in touched.topics():
+            key = "\0".join(part or "" for part in topic)  # cleaning leaves no NUL in an id
+            if topic in found:
+                changes.append(self._confirm(mine, key, found[topic], view))
+            elif key in mine:
+                changes.append(_retire(mine, key, "resolved"))
         return changes
 
     def expire(self, now: float) -> list[Change]:
         """Retire what has not been borne out for `TTL_S`; costs nothing while nothing is due."""
         if now < self.next_expiry:
             return []
-        due = [key for key, advisory in self.live.items() if (advisory.expires_at or math.inf) <= now]
-        changes = [self._retire(key, "expired") for key in due]
-        self.next_expiry = min((a.expires_at or math.inf for a in self.live.values()), default=math.inf)
+        changes = []
+        for mine in self.by_detector.values():
+            due = [key for key, advisory in mine.items() if (advisory.expires_at or math.inf) <= now]
+            changes += [_retire(mine, key, "expired") for key in due]
+        self.next_expiry = min((a.expires_at or math.inf for a in self.live()), default=math.inf)
         return changes
 
-    def _confirm(self, key: str, finding: Finding, view: SwarmView) -> Iterable[Change]:
-        old = self.live.get(key)
+    def _confirm(self, mine: dict[str, Advisory], key: str, finding: Finding, view: SwarmView) -> Change:
+        old = mine.get(key)
         if old is None:
             self.issued += 1
-        advisory = Advisory(
+        mine[key] = Advisory(
             id=old.id if old else f"a{view.position}-{self.issued}",
             category=finding.category,
             priority=min(1.0, max(0.0, finding.priority)),
@@ -78,17 +82,12 @@ class AdvisoryBook:
             created_position=old.created_position if old else view.position,
             expires_at=view.time + TTL_S,
         )
-        self.live[key] = advisory
         self.next_expiry = min(self.next_expiry, view.time + TTL_S)
-        return [Change("updated" if old else "issued", advisory)]
-
-    def _retire(self, key: str, what: str) -> Change:
-        advisory = self.live.pop(key)
-        return Change(what, msgspec.structs.replace(advisory, state=what))
+        return Change("updated" if old else "issued", mine[key])
 
 
-def _fingerprint(detector: Detector, agent: str | None, category: str | None) -> str:
-    return "\0".join((detector.name, agent or "", category or ""))  # cleaning leaves no NUL in an id
+def _retire(mine: dict[str, Advisory], key: str, state: Literal["resolved", "expired"]) -> Change:
+    return Change(state, msgspec.structs.replace(mine.pop(key), state=state))
 
 
 def _sound(finding: Finding) -> Finding:

@@ -13,7 +13,7 @@ Z99 = 2.575829
 
 
 def wilson(successes: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Interval of a rate after `successes` of `n` (Wilson, JASA 22, 1927); (0, 1) when `n` is 0.
+    """Interval of a rate after `successes` of `n` (Wilson, JASA 22, 1927), to six decimals; (0, 1) when `n` is 0.
 
     >>> [round(x, 3) for x in wilson(8, 10)]
     [0.49, 0.943]
@@ -23,7 +23,7 @@ def wilson(successes: int, n: int, z: float = Z95) -> tuple[float, float]:
     rate, slack = successes / n, z * z / n
     centre = (rate + slack / 2.0) / (1.0 + slack)
     half = z / (1.0 + slack) * math.sqrt(rate * (1.0 - rate) / n + slack / (4.0 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return round(max(0.0, centre - half), 6), round(min(1.0, centre + half), 6)
 
 
 def mean_interval(of: MeanView, z: float = Z95) -> tuple[float, float]:

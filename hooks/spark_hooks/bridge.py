@@ -92,11 +92,13 @@ class Bridge:
             "time": take("time", None) or time.time(),
             "writer": self._stamp.writer,
         }
-        if cls is CustomEvent:
-            named = take("type", None)
-            kind = bare(named) if isinstance(named, str) else named
-            return build(cls, {"type": kind, "about": take("subject", None)}, extra=fields, **envelope)
-        return build(cls, fields, **envelope)
+        if cls is not CustomEvent:
+            return build(cls, fields, **envelope)
+        named = take("type", None)
+        kind = bare(named) if isinstance(named, str) else named
+        if kind in EVENT_TYPES:  # sent by the wrong signal, but said plainly
+            return build(EVENT_TYPES[kind], fields, **envelope)
+        return build(cls, {"type": kind, "about": take("subject", None)}, extra=fields, **envelope)
 
     def _completed(self, event: Event, event_id: str) -> Event:
         """An event sent whole, with the gaps in its envelope filled."""

@@ -226,6 +226,11 @@ class CustomEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="cus
     checks: ClassVar[Mapping[str, f.Check]] = {"type": f.identifier, "about": f.optional(f.identifier)}
     required: ClassVar[tuple[str, ...]] = ("type",)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.type in EVENT_TYPES or self.type != bare(self.type):
+            raise InvalidEvent("custom", "type", f"{self.type!r} is not a bare name of the swarm's own")
+
     @property
     def subject(self) -> str | None:
         return self.about

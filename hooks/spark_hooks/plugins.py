@@ -17,7 +17,7 @@ import pluggy
 
 from spark_hooks import specs
 from spark_hooks.errors import InvalidPlugin
-from spark_hooks.events import Event
+from spark_hooks.events import CustomEvent, Event
 from spark_hooks.records import Receipt
 
 log = logging.getLogger("spark.hooks")
@@ -93,7 +93,7 @@ class Plugins:
     def notify(self, event: Event, coordinator: object) -> Receipt | None:
         """Tell everybody of an event; the first `Receipt` among the answers is the answer."""
         receipt: Receipt | None = None
-        hook = "custom" if event.type not in self._calls else event.type
+        hook = "custom" if isinstance(event, CustomEvent) else event.type
         values = {"event": event, "coordinator": coordinator}
         for call in self._calls["event_captured"]:
             answer = self._guarded(call, values)

@@ -103,9 +103,8 @@ class Touched(NamedTuple):
 
     def topics(self) -> tuple[tuple[str | None, str | None], ...]:
         """The (agent, category) pairs whose findings this event puts to the test; each once."""
-        return tuple(
-            dict.fromkeys(((self.agent, self.category), (self.agent, None), (None, self.category), (None, None)))
-        )
+        both = ((self.agent, self.category), (self.agent, None), (None, self.category), (None, None))
+        return both if self.agent and self.category else tuple(dict.fromkeys(both))
 
 
 class Detector(Protocol):

@@ -25,8 +25,9 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """What to expect of a task not posted yet: winner, success per candidate, winning bid."""
+    task = _task(description, category, candidate, reserve)
     with reading(store) as spark:
-        prediction = spark.hooks.predict(_task(description, category, candidate, reserve))
+        prediction = spark.hooks.predict(task)
     if as_json:
         print_json(prediction)
         return

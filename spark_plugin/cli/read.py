@@ -72,8 +72,9 @@ def timeline(
     as_json: JsonOption = False,
 ) -> None:
     """The newest events, with what was derived from them beside."""
+    start = moment(since)
     with reading(store) as spark:
-        events = spark.events.timeline(limit=limit, type=type_name, agent=agent, task=task, since=moment(since))
+        events = spark.events.timeline(limit=limit, type=type_name, agent=agent, task=task, since=start)
     if as_json:
         print_json({"events": events})
         return

@@ -14,11 +14,11 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """A live swarm doing real work on this machine, without and with advice."""
-    from spark_plugin.demo import arms, report
+    from spark_plugin import demo as live
 
-    with report.progress_bar() as progress:
-        result = arms.run(seed, progress)
+    with live.progress_bar() as progress:
+        result = live.run(seed, progress)
     if as_json:
-        print_json(report.as_json(result))
+        print_json(live.as_json(result))
     else:
-        report.render(result, console())
+        live.render(result, console())

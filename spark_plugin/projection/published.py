@@ -50,6 +50,6 @@ def summary(state: State) -> Mapping[str, object]:
         "agents": len(state.agents),
         "categories": len(state.categories),
         "memories": sum(memory.state == "held" for memory in state.memories.values()),
-        "advisories": len(state.book.live),
+        "advisories": len(state.book.live()),
         "predictions": state.eidos.scoreboard.summary(),
     }

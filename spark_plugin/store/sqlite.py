@@ -15,7 +15,7 @@ from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
 SCHEMA = 1
 """Version of the schema that this Spark reads and writes."""
 BUSY_S = 5.0
-_KEYS_AT_ONCE = 400  # two values a key; SQLite took 999 a statement in its older builds
+_IDS_AT_ONCE = 500  # older builds of SQLite take at most 999 values a statement
 
 _EVENT = "position, source, id, type, task_id, agent_id, time, importance, data"
 _DERIVED = "position, kind, subject, data, importance, task_position, task_id, agent_id"
@@ -79,13 +79,17 @@ class SqliteTransaction(SqliteReader):
     """The open write transaction."""
 
     def known(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        # One source at a time: SQLite searches its index for "source = ? AND id IN", but scans it for pairs.
+        by_source: dict[str, list[str]] = {}
+        for source, event_id in keys:
+            by_source.setdefault(source, []).append(event_id)
         found: set[tuple[str, str]] = set()
-        todo = list(keys)
-        for start in range(0, len(todo), _KEYS_AT_ONCE):
-            some = todo[start : start + _KEYS_AT_ONCE]
-            marks = ",".join(["(?,?)"] * len(some))
-            sql = f"SELECT source, id FROM events WHERE (source, id) IN (VALUES {marks})"
-            found.update(self._rows(sql, [part for key in some for part in key]))
+        for source, ids in by_source.items():
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                some = ids[start : start + _IDS_AT_ONCE]
+                marks = ",".join("?" * len(some))
+                sql = f"SELECT source, id FROM events WHERE source = ? AND id IN ({marks})"
+                found.update(self._rows(sql, (source, *some)))
         return found
 
     def append(self, rows: Sequence[EventRow]) -> None:

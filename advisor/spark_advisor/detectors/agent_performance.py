@@ -44,7 +44,7 @@ def _excelling(
         title=f"{agent} succeeds in {own.successes} of {own.outcomes} {tasks}",
         detail=f"{agent} succeeds in {percent(rate)} of its {tasks} (95% interval {percent(low)} to "
         f"{percent(high)}), the others in {percent(others)}.",
-        suggested_action=f"Prefer {agent} for {tasks}.",
+        suggested_action=f"Prefer {agent} for {tasks}." if category else f"Prefer {agent}.",
         action={"action": "prefer", "agent": agent, "category": category},
         priority=round(0.8 * (rate - others), 4),
         evidence=tuple(evidence),
