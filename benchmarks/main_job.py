@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spark_hooks import signals
-
 from spark_plugin import Settings, Spark, register
 
 DATA = Path(os.environ.get("SPARK_DATA", Path(__file__).parents[2] / "shared" / "data"))

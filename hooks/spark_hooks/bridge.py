@@ -94,11 +94,11 @@ class Bridge:
         }
         if cls is not CustomEvent:
             return build(cls, fields, **envelope)
-        named = take("type", None)
-        kind = bare(named) if isinstance(named, str) else named
-        if kind in EVENT_TYPES:  # sent by the wrong signal, but said plainly
-            return build(EVENT_TYPES[kind], fields, **envelope)
-        return build(cls, {"type": kind, "about": take("subject", None)}, extra=fields, **envelope)
+        kind, about = take("type", None), take("subject", None)
+        declared = EVENT_TYPES.get(bare(kind)) if isinstance(kind, str) else None
+        if declared is not None:  # sent by the wrong signal, but said plainly
+            return build(declared, fields, **envelope)
+        return build(cls, {"type": kind, "about": about}, extra=fields, **envelope)
 
     def _completed(self, event: Event, event_id: str) -> Event:
         """An event sent whole, with the gaps in its envelope filled."""

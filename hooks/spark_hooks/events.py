@@ -217,19 +217,22 @@ class ToolExecuted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="to
     duration_ms: float | None = None
 
 
+def _own_type(value: object) -> str:
+    """A type of the swarm's own, in its bare form."""
+    name = bare(f.identifier(value))
+    if name in EVENT_TYPES:
+        raise f.Refused(f"{name!r} has a class of its own")
+    return name
+
+
 class CustomEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="custom"):
     """An event of a type of the swarm's own, kept whole; its data is `Event.extra`."""
 
     type: str  # type: ignore[misc]  # the one class whose objects differ in type
     about: str | None = None
     """The event's subject as it was sent."""
-    checks: ClassVar[Mapping[str, f.Check]] = {"type": f.identifier, "about": f.optional(f.identifier)}
+    checks: ClassVar[Mapping[str, f.Check]] = {"type": _own_type, "about": f.optional(f.identifier)}
     required: ClassVar[tuple[str, ...]] = ("type",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.type in EVENT_TYPES or self.type != bare(self.type):
-            raise InvalidEvent("custom", "type", f"{self.type!r} is not a bare name of the swarm's own")
 
     @property
     def subject(self) -> str | None:
