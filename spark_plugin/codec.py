@@ -53,7 +53,7 @@ def _data(event: Event) -> dict[str, object]:
         for name in event.__struct_fields__
         if name not in _ENVELOPE and (value := getattr(event, name)) is not None and value != ()
     }
-    return {**data, **event.extra}
+    return {**event.extra, **data}
 
 
 def decode(line: bytes) -> Event:
@@ -94,9 +94,9 @@ def _event(name: str, document: Mapping[str, object], data: Mapping[str, object]
 def _document(line: bytes) -> object:
     try:
         return msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:  # the lenient reader takes lone surrogates, NaN and broken UTF-8, which cleaning and validation then judge
-            return json.loads(line.decode("utf-8", "replace"))
+            return json.loads(line.decode("utf-8-sig", "replace"))
         except (ValueError, RecursionError):
             raise BadLine(f"is not JSON: {error}") from None
     except RecursionError:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from spark_hooks.records import Advisory, Finding
+from spark_hooks.records import Advisory, Finding, sound
 from spark_hooks.views import Detector, SwarmView, Touched
 
 TTL_S = 14 * 24 * 3600.0
@@ -39,7 +39,7 @@ class AdvisoryBook:
 
         Raises what a detector raises, and `msgspec.ValidationError` for a finding that is none; then nothing changed.
         """
-        found = {(f.agent, f.task_category): f for f in map(_sound, detector.detect(view, touched))}
+        found = {(f.agent, f.task_category): f for f in map(sound, detector.detect(view, touched))}
         mine = self.by_detector.setdefault(detector.name, {})
         if not found and not mine:
             return []
@@ -88,11 +88,3 @@ class AdvisoryBook:
 
 def _retire(mine: dict[str, Advisory], key: str, state: Literal["resolved", "expired"]) -> Change:
     return Change(state, msgspec.structs.replace(mine.pop(key), state=state))
-
-
-def _sound(finding: Finding) -> Finding:
-    """The finding with every field of the declared type; a plugin's detector may hand over anything."""
-    sound = msgspec.convert(msgspec.to_builtins(finding), Finding)
-    if not math.isfinite(sound.priority):
-        raise msgspec.ValidationError("a finding's priority must be finite")
-    return sound

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from numbers import Real
 
 from spark_hooks import cleaning
 
@@ -20,8 +22,8 @@ class Refused(Exception):
 
 def identifier(value: object) -> str:
     """A name or id: text with at least one character."""
-    if type(value) is str and value and len(value) <= 256 and value.isprintable():
-        return value  # the everyday case, decided in four cheap steps
+    if type(value) is str and value and len(value) <= 256 and value.isprintable() and not value.isspace():
+        return value  # the everyday case, decided in cheap steps
     value = cleaning.scalar(value)
     if not isinstance(value, str):
         raise Refused(f"must be text, not {type(value).__name__}")
@@ -49,18 +51,18 @@ def identifiers(value: object) -> tuple[str, ...]:
             raise Refused("must be a list of ids")
     if len(value) > cleaning.MAX_ITEMS:
         raise Refused(f"must have at most {cleaning.MAX_ITEMS} entries")
-    return tuple(dict.fromkeys(map(identifier, value)))
+    return tuple(dict.fromkeys([identifier(one) for one in value]))
 
 
 def number(value: object) -> float:
     """A finite number."""
     if type(value) is not float:
         value = cleaning.scalar(value)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
             raise Refused(f"must be a number, not {type(value).__name__}")
         try:
             value = float(value)
-        except OverflowError:
+        except (OverflowError, ValueError):  # too large; a signalling NaN
             raise Refused("must be a finite number") from None
     if not math.isfinite(value):
         raise Refused("must be a finite number")
@@ -69,6 +71,8 @@ def number(value: object) -> float:
 
 def amount(value: object) -> float:
     """A finite number that is not negative."""
+    if type(value) is float and 0.0 <= value < math.inf:
+        return value
     value = number(value)
     if value < 0:
         raise Refused("must not be negative")
@@ -116,5 +120,14 @@ def optional(check: Check) -> Check:
 
     def checked(value: object) -> object:
         return None if value is None else check(value)
+
+    return checked
+
+
+def given(check: Check) -> Check:
+    """`check`, or the empty text of a field not filled in yet."""
+
+    def checked(value: object) -> object:
+        return value if value == "" else check(value)
 
     return checked

@@ -8,16 +8,17 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 
 import msgspec
 
 from spark_hooks import _fields
 from spark_hooks.errors import InvalidEvent
-from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build
+from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, name_of, stamped
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Receipt
 from spark_hooks.signals import SIGNALS
+
+_ENVELOPE = frozenset({"event", "event_id", "source", "time"})
 
 
 class Stamp:
@@ -57,41 +58,40 @@ class Bridge:
         """Listen to the sender's signals; connecting twice is the same as once."""
         for name, signal in SIGNALS.items():
             if name not in self._receivers:
-                self._receivers[name] = _Receiver(self, EVENT_TYPES.get(name, CustomEvent))
+                self._receivers[name] = _receiver(self, EVENT_TYPES.get(name, CustomEvent))
                 signal.connect(self._receivers[name], sender=self.sender, weak=False)
 
     def disconnect(self) -> None:
         """Listen no more."""
         for name, receiver in self._receivers.items():
-            SIGNALS[name].disconnect(receiver, sender=self.sender)
+            SIGNALS[name].disconnect(receiver)  # from every sender: from ours alone, blinker would keep hold of it
         self._receivers.clear()
 
     def receive(self, cls: type[Event], fields: dict[str, object]) -> Receipt:
         """Clean and validate, then tell the plugins. What passes here cannot fail later for its own sake."""
-        stamp = self._stamp
-        event_id = stamp()
+        event_id = self._stamp()
+        given = fields.get("event_id")
         try:
             event = self._event(cls, event_id, fields)
         except Exception as error:
             if self._plugins.strict:
                 raise
-            reason = str(error) if isinstance(error, InvalidEvent) else f"{cls.type}: {type(error).__name__}"
+            reason = str(error) if isinstance(error, InvalidEvent) else f"{name_of(cls)}: {type(error).__name__}"
             self.rejected[reason] += 1
-            return Receipt(event_id, "rejected", reason)
+            return Receipt(given if type(given) is str and given else event_id, "rejected", reason)
         receipt = self._plugins.notify(event, self.sender)
         return receipt or Receipt(event.id, "dropped", "nobody keeps events")
 
     def _event(self, cls: type[Event], event_id: str, fields: dict[str, object]) -> Event:
+        if _ENVELOPE.isdisjoint(fields) and cls is not CustomEvent:  # the everyday case
+            return stamped(build(cls, fields), event_id, self.source, _now(), self._stamp.writer)
         whole = fields.get("event")
         if isinstance(whole, Event):
             return self._completed(whole, event_id)
         take = fields.pop
-        envelope = {
-            "id": take("event_id", None) or event_id,
-            "source": take("source", None) or self.source,
-            "time": take("time", None) or time.time(),
-            "writer": self._stamp.writer,
-        }
+        filled = {"id": event_id, "source": self.source, "time": _now(), "writer": self._stamp.writer}
+        own = {"id": take("event_id", None), "source": take("source", None), "time": take("time", None)}
+        envelope = filled | {name: value for name, value in own.items() if value not in (None, "")}
         if cls is not CustomEvent:
             return build(cls, fields, **envelope)
         kind, about = take("type", None), take("subject", None)
@@ -108,25 +108,29 @@ class Bridge:
             event,
             id=event.id or event_id,
             source=event.source or self.source,
-            time=time.time() if event.time is None else event.time,
+            time=_now() if event.time is None else event.time,
             writer=event.writer or self._stamp.writer,
         )
 
 
-class _Receiver:
-    """What blinker calls; knows its bridge, so that a bridge can be found by its sender."""
+def _now() -> float:
+    return round(time.time(), 6)  # as exact as the text of a time can say it
 
-    def __init__(self, bridge: Bridge, cls: type[Event]) -> None:
-        self.bridge = bridge
-        self._receive = partial(bridge.receive, cls)
 
-    def __call__(self, sender: object, /, **fields: object) -> Receipt:
-        return self._receive(fields)
+def _receiver(bridge: Bridge, cls: type[Event]) -> Callable[..., Receipt]:
+    """What blinker calls: a plain function, because blinker looks long and hard at anything else at every send."""
+
+    def receive(sender: object, /, **fields: object) -> Receipt:
+        return bridge.receive(cls, fields)
+
+    receive.bridge = bridge  # type: ignore[attr-defined]  # so that a bridge can be found by its sender
+    return receive
 
 
 def bridge_of(sender: object) -> Bridge | None:
     """The bridge that listens to `sender`, if there is one: the signals themselves are the registry."""
     for receiver in SIGNALS["task_posted"].receivers_for(sender):
-        if isinstance(receiver, _Receiver) and receiver.bridge.sender is sender:
-            return receiver.bridge
+        bridge = getattr(receiver, "bridge", None)
+        if isinstance(bridge, Bridge) and bridge.sender is sender:
+            return bridge
     return None

@@ -91,7 +91,7 @@ def _odd(value: object, depth: int) -> object:
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         return TOO_DEEP if depth >= MAX_DEPTH else _container(value, depth)
     if isinstance(value, (bytes, bytearray)):
-        return text(bytes(value[:MAX_TEXT]).decode(errors="replace"))
+        return text(value.decode(errors="replace"))
     simple = scalar(value)
     if simple is not value:
         return plain(simple, depth)
@@ -109,7 +109,7 @@ def _odd(value: object, depth: int) -> object:
 def _container(value: object, depth: int) -> object:
     if isinstance(value, Mapping):
         pairs = _first(value.items())
-        return {identifier(k if isinstance(k, str) else _unknown(k)): plain(v, depth + 1) for k, v in pairs}
+        return {_key(name): plain(item, depth + 1) for name, item in pairs}
     if isinstance(value, (set, frozenset)):
         value = sorted(value, key=repr)
     assert isinstance(value, (list, tuple))
@@ -123,9 +123,14 @@ def _first(pairs: Iterable[tuple[object, object]]) -> Iterable[tuple[object, obj
         yield pair
 
 
+def _key(name: object) -> str:
+    """A mapping's key as text."""
+    return identifier(name if isinstance(name, str) else _unknown(name))
+
+
 def _unknown(value: object) -> str:
     """Text for a value of no plain kind, even when its own ``__str__`` raises."""
-    if isinstance(value, int):  # str() of a huge int is refused by the interpreter
+    if isinstance(value, int) and abs(value) > _MAX_INT:  # str() of a huge int is refused by the interpreter
         return hex(value)[:MAX_ID]
     try:
         return text(str(value))

@@ -16,14 +16,17 @@ from spark_hooks.errors import InvalidEvent
 
 E = TypeVar("E", bound="Event")
 
-_ENVELOPE: tuple[tuple[str, f.Check, object], ...] = (
-    ("id", f.identifier, ""),
-    ("source", f.identifier, ""),
-    ("writer", f.identifier, ""),
-    ("time", f.moment, None),
-    ("attributes", f.plain, {}),
-    ("extra", f.plain, {}),
-)
+_set = msgspec.structs.force_setattr  # frozen is for everybody else: cleaning replaces values while an event is built
+
+_ENVELOPE: Mapping[str, f.Check] = {
+    "id": f.given(f.identifier),
+    "source": f.given(f.identifier),
+    "writer": f.given(f.identifier),
+    "time": f.optional(f.moment),
+    "attributes": f.plain,
+    "extra": f.plain,
+}
+_NO_ENVELOPE: tuple[object, ...] = ("", "", "", None, {}, {})
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="$", tag="event"):
@@ -52,20 +55,21 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     """Data fields the class does not know, kept for export."""
 
     def __post_init__(self) -> None:
-        for name, check, empty in _ENVELOPE:
-            if getattr(self, name) != empty:
-                self._put(name, check)
-        for name, check in self.checks.items():
-            self._put(name, check)
+        self._clean(self.checks)
+        given = (self.id, self.source, self.writer, self.time, self.attributes, self.extra)
+        if given != _NO_ENVELOPE:
+            self._clean(_ENVELOPE)
 
-    def _put(self, name: str, check: f.Check) -> None:
-        value = getattr(self, name)
+    def _clean(self, checks: Mapping[str, f.Check]) -> None:
+        name = ""
         try:
-            checked = check(value)
+            for name, check in checks.items():
+                value = getattr(self, name)
+                checked = check(value)
+                if checked is not value:
+                    _set(self, name, checked)
         except f.Refused as refusal:
-            raise InvalidEvent(self.type, name, str(refusal)) from None
-        if checked is not value:
-            msgspec.structs.force_setattr(self, name, checked)
+            raise InvalidEvent(name_of(type(self)), name, str(refusal)) from None
 
     @property
     def subject(self) -> str | None:
@@ -276,6 +280,11 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
 """The declared types: bare name -> class. Any other type is a `CustomEvent`."""
 
 
+def name_of(cls: type[Event]) -> str:
+    """The name of a class of events: that of its signal."""
+    return str(cls.__struct_config__.tag)
+
+
 def bare(type_name: str) -> str:
     """``swarm.task_posted`` and ``task_posted`` alike give ``task_posted``; foreign dotted names stay whole."""
     name = type_name.removeprefix("swarm.")
@@ -287,15 +296,28 @@ def build(cls: type[E], data: Mapping[str, object], **envelope: object) -> E:
 
     Raises `InvalidEvent` when a required field is missing or a value does not fit.
     """
-    for name in cls.required:
-        if name not in data:
-            raise InvalidEvent(cls.type, name, "is missing")
-    known = cls.checks.keys()
+    _require(cls, data)
     make: Callable[..., E] = cls
+    known = cls.checks.keys()
     if data.keys() <= known:
         return make(**data, **envelope)
     extra = {name: value for name, value in data.items() if name not in known}
     return make(**{name: value for name, value in data.items() if name in known}, extra=extra, **envelope)
+
+
+def stamped(event: E, event_id: str, source: str, time: float, writer: str) -> E:
+    """`event`, fresh from `build` and in nobody else's hands, with an envelope that is known to be clean."""
+    _set(event, "id", event_id)
+    _set(event, "source", source)
+    _set(event, "time", time)
+    _set(event, "writer", writer)
+    return event
+
+
+def _require(cls: type[Event], data: Mapping[str, object]) -> None:
+    for name in cls.required:
+        if name not in data:
+            raise InvalidEvent(name_of(cls), name, "is missing")
 
 
 def _text_or_none(value: object) -> str | None:

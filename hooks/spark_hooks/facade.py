@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from spark_hooks.events import Event, TaskPosted
 from spark_hooks.plugins import Plugins
-from spark_hooks.records import Advisory, Prediction, Recommendation
+from spark_hooks.records import Advisory, Prediction, R, Recommendation, sound
 from spark_hooks.views import Detector
 
 
@@ -28,17 +29,16 @@ class Hooks:
     def predict(self, task: TaskPosted | str) -> Prediction:
         """What to expect of a task, given whole or as the id of a posted one; empty when nobody knows."""
         for plugin, answer in self._plugins.ask("predict", task=task):
-            if isinstance(answer, Prediction):
-                return answer
-            self._refuse(plugin, "predict", answer)
+            if checked := self._checked(plugin, "predict", [answer], Prediction):
+                return checked[0]
         return Prediction(task_id=task if isinstance(task, str) else task.task_id)
 
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None = None) -> list[Recommendation]:
         """Who should get a task, the choice first; `candidates` default to the task's own. Empty when nobody knows."""
         for plugin, answer in self._plugins.ask("recommend", task=task, candidates=candidates):
-            if _all(answer, Recommendation):
-                return list(answer)
-            self._refuse(plugin, "recommend", answer)
+            checked = self._checked(plugin, "recommend", answer, Recommendation)
+            if checked is not None:
+                return checked
         return []
 
     def advisories(
@@ -47,18 +47,15 @@ class Hooks:
         """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
         found: dict[str, Advisory] = {}
         for plugin, answer in self._plugins.ask("advisories", subject=subject, task=task, limit=limit):
-            if _all(answer, Advisory):
-                for advisory in answer:
-                    found.setdefault(advisory.id, advisory)
-            else:
-                self._refuse(plugin, "advisories", answer)
+            for advisory in self._checked(plugin, "advisories", answer, Advisory) or ():
+                found.setdefault(advisory.id, advisory)
         return sorted(found.values(), key=lambda a: (-a.priority, a.id))[: max(limit, 0)]
 
     def score_importance(self, event: Event) -> float | None:
         """A plugin's importance of `event` in 0..1, or None: the built-in score counts."""
         for plugin, answer in self._plugins.ask("score_importance", event=event):
-            if isinstance(answer, (int, float)) and math.isfinite(answer):
-                return min(1.0, max(0.0, float(answer)))
+            if isinstance(answer, int) or (isinstance(answer, float) and math.isfinite(answer)):
+                return float(min(1, max(0, answer)))
             self._refuse(plugin, "score_importance", answer)
         return None
 
@@ -76,15 +73,29 @@ class Hooks:
                 self._plugins.failed(plugin, "advisory_detectors", error)
                 continue
             for detector in brought:
-                if isinstance(getattr(detector, "name", None), str) and callable(getattr(detector, "detect", None)):
+                if _is_detector(detector):
                     found.append(detector)
                 else:
                     self._refuse(plugin, "advisory_detectors", detector)
         return found
 
+    def _checked(self, plugin: str, hook: str, answer: object, kind: type[R]) -> list[R] | None:
+        """A plugin's records when all of them are what they should be, else None, and the plugin's error is counted."""
+        if isinstance(answer, (list, tuple)) and all(isinstance(record, kind) for record in answer):
+            try:
+                return [sound(record) for record in answer]
+            except Exception as error:
+                self._plugins.failed(plugin, hook, error)
+                return None
+        self._refuse(plugin, hook, answer)
+        return None
+
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
 
 
-def _all(answer: object, kind: type) -> bool:
-    return isinstance(answer, (list, tuple)) and all(isinstance(item, kind) for item in answer)
+def _is_detector(thing: Any) -> bool:
+    try:
+        return isinstance(thing.name, str) and callable(thing.detect)
+    except Exception:
+        return False

@@ -22,6 +22,8 @@ from spark_hooks.records import Receipt
 
 log = logging.getLogger("spark.hooks")
 
+_EVENT_ALONE = ("event",)
+
 
 class Call(NamedTuple):
     """One implementation of one hook."""
@@ -56,8 +58,8 @@ class Plugins:
         name, an argument the hook does not have, or a plugin that is in already.
         """
         label = name or getattr(plugin, "__name__", None) or type(plugin).__name__
-        if inspect.isclass(plugin):
-            raise InvalidPlugin(label, "it is a class; register an object of it")
+        if plugin is None or inspect.isclass(plugin):
+            raise InvalidPlugin(label, "it is nothing" if plugin is None else "it is a class; register an object of it")
         while self._manager.has_plugin(label):
             if self._manager.get_plugin(label) is plugin:
                 raise InvalidPlugin(label, "it is registered already")
@@ -94,13 +96,12 @@ class Plugins:
         """Tell everybody of an event; the first `Receipt` among the answers is the answer."""
         receipt: Receipt | None = None
         hook = "custom" if isinstance(event, CustomEvent) else event.type
-        values = {"event": event, "coordinator": coordinator}
         for call in self._calls["event_captured"]:
-            answer = self._guarded(call, values)
+            answer = self._told(call, event, coordinator)
             if receipt is None and isinstance(answer, Receipt):
                 receipt = answer
         for call in self._calls[hook]:
-            self._guarded(call, values)
+            self._told(call, event, coordinator)
         return receipt
 
     def ask(self, hook: str, **values: object) -> Iterator[tuple[str, Any]]:
@@ -135,10 +136,24 @@ class Plugins:
         if self.strict:
             raise error if isinstance(error, BaseException) else TypeError(f"{key}: {error}")
 
+    def _told(self, call: Call, event: Event, coordinator: object) -> Any:
+        """`_guarded` for notifications, which are many: no mapping is made where the event alone is wanted."""
+        if call.arguments != _EVENT_ALONE:
+            return self._guarded(call, {"event": event, "coordinator": coordinator})
+        try:
+            return call.function(event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self.failed(call.plugin, call.hook, error)
+            return None
+
     def _guarded(self, call: Call, values: dict[str, object]) -> Any:
         try:
             return call.function(*[values[name] for name in call.arguments])
-        except (Exception, SystemExit) as error:  # a plugin that exits is a plugin that failed
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin that exits or is cancelled is a plugin that failed
             self.failed(call.plugin, call.hook, error)
             return None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -99,3 +100,19 @@ class Advisory(msgspec.Struct, frozen=True):
     state: Literal["issued", "resolved", "expired"] = "issued"
     created_position: int | None = None
     expires_at: float | None = None
+
+
+R = TypeVar("R", Prediction, Recommendation, Finding, Advisory)
+
+
+def sound(record: R) -> R:
+    """A plugin's record with every field of its declared type: constructing one checks nothing.
+
+    Raises `msgspec.ValidationError` for a field of another type, and for a priority or probability that is not finite.
+    """
+    checked = msgspec.convert(msgspec.to_builtins(record), type(record))
+    if isinstance(checked, (Finding, Advisory)) and not math.isfinite(checked.priority):
+        raise msgspec.ValidationError("a priority must be finite")
+    if isinstance(checked, Recommendation) and not math.isfinite(checked.success_probability + checked.propensity):
+        raise msgspec.ValidationError("a probability must be finite")
+    return checked
