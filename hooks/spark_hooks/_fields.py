@@ -128,6 +128,6 @@ def given(check: Check) -> Check:
     """`check`, or the empty text of a field not filled in yet."""
 
     def checked(value: object) -> object:
-        return value if value == "" else check(value)
+        return value if isinstance(value, str) and not value else check(value)
 
     return checked

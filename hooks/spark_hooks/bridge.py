@@ -91,7 +91,7 @@ class Bridge:
         take = fields.pop
         filled = {"id": event_id, "source": self.source, "time": _now(), "writer": self._stamp.writer}
         own = {"id": take("event_id", None), "source": take("source", None), "time": take("time", None)}
-        envelope = filled | {name: value for name, value in own.items() if value not in (None, "")}
+        envelope = filled | {name: value for name, value in own.items() if value is not None and not _blank(value)}
         if cls is not CustomEvent:
             return build(cls, fields, **envelope)
         kind, about = take("type", None), take("subject", None)
@@ -111,6 +111,10 @@ class Bridge:
             time=_now() if event.time is None else event.time,
             writer=event.writer or self._stamp.writer,
         )
+
+
+def _blank(value: object) -> bool:
+    return type(value) is str and not value
 
 
 def _now() -> float:

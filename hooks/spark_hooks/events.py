@@ -26,7 +26,7 @@ _ENVELOPE: Mapping[str, f.Check] = {
     "attributes": f.plain,
     "extra": f.plain,
 }
-_NO_ENVELOPE: tuple[object, ...] = ("", "", "", None, {}, {})
+_EMPTY = ""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="$", tag="event"):
@@ -56,9 +56,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
     def __post_init__(self) -> None:
         self._clean(self.checks)
-        given = (self.id, self.source, self.writer, self.time, self.attributes, self.extra)
-        if given != _NO_ENVELOPE:
+        if not self._has_no_envelope():
             self._clean(_ENVELOPE)
+
+    def _has_no_envelope(self) -> bool:
+        """By identity, not by equality: a stranger's value may do anything when it is compared."""
+        if self.id is not _EMPTY or self.source is not _EMPTY or self.writer is not _EMPTY or self.time is not None:
+            return False
+        both_plain = type(self.attributes) is dict and type(self.extra) is dict
+        return both_plain and not self.attributes and not self.extra
 
     def _clean(self, checks: Mapping[str, f.Check]) -> None:
         name = ""
