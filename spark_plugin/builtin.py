@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from spark_advisor import Contender, about, capture_health, ranked, recommend
-from spark_eidos import Forecast, TaskFacts
+from spark_eidos import Forecast, Tally, TaskFacts
 from spark_hooks import Advisory, Prediction, Receipt, Recommendation, hookimpl
 from spark_hooks.events import Event, TaskPosted
-from spark_plugin import codec
 from spark_plugin.capture import Capture
-from spark_plugin.projection import Projection, State, ledger
-from spark_plugin.projection.cards import AgentCard, Tally, TaskCard
+from spark_plugin.projection import Projection, State, tasks
+from spark_plugin.projection.cards import AgentCard, TaskCard
 from spark_plugin.readers import Readable
-from spark_plugin.store import Filter
 
 T = TypeVar("T")
 
@@ -50,56 +48,49 @@ class Answers:
     @hookimpl(trylast=True)
     def predict(self, task: TaskPosted | str) -> Prediction | None:
         """The forecast frozen at posting; for a task not posted yet, what would be forecast now."""
-        task_id = task if isinstance(task, str) else task.task_id
-        found = self._ask(lambda state: _predicted(state, task_id, task))
-        return found or self._from_ledger(task_id)
+        task_id, card = self._card(task)
+        return self._ask(lambda state: _predicted(state, task_id, task, card))
 
     @hookimpl(trylast=True)
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None) -> list[Recommendation] | None:
         """The candidates by Thompson sampling from the success posteriors."""
-        task_id = task if isinstance(task, str) else task.task_id
-        asked = self._ask(lambda state: _contenders(state, task, task_id, candidates))
-        if asked is None:
+        task_id, card = self._card(task)
+        contenders = self._ask(lambda state: _contenders(state, task, card, candidates))
+        if contenders is None:
             return None
-        contenders, attempt = asked
-        return recommend(contenders, seed=self._seed, task_id=task_id, attempt=attempt)
+        return recommend(contenders, seed=self._seed, task_id=task_id, attempt=card.attempts + 1 if card else 1)
 
     @hookimpl(trylast=True)
     def advisories(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         """The live advisories, as far as they are about what was asked."""
-        return self._ask(lambda state: _advice(state, subject, task, limit)) or []
+        card = None if task is None else self._card(task)[1]
+        return self._ask(lambda state: _advice(state, subject, task, card, limit)) or []
+
+    def _card(self, task: TaskPosted | str) -> tuple[str, TaskCard | None]:
+        """A task's id and its card: the one at hand, else read back from the store; None for one never heard of."""
+        task_id = task if isinstance(task, str) else task.task_id
+        card = self._ask(lambda state: state.tasks.get(task_id))
+        if card is None and self._ask(lambda state: state.tasks_left > 0):
+            store = self._readable.store()
+            card = tasks.read_back(task_id, store.position() + 1, store)
+        return task_id, card
 
     def _ask(self, question: Callable[[State], T]) -> T | None:
         if self._catch_up:
             self._projection.catch_up(self._readable.store())
         return self._projection.ask(question)
 
-    def _from_ledger(self, task_id: str) -> Prediction | None:
-        """The forecast of a task that is no longer at hand."""
-        store = self._readable.store()
-        for row in store.events(Filter(task=task_id), limit=1):
-            made = ledger.find(store.derived_of_task(row.position), ledger.ForecastRow)
-            if made is not None:
-                event = codec.decode(row.data)
-                category = event.category if isinstance(event, TaskPosted) else None
-                return _prediction(task_id, made.forecast(), f"forecast frozen at position {row.position}", category)
-        return None
 
-
-def _predicted(state: State, task_id: str, task: TaskPosted | str) -> Prediction | None:
-    card = state.tasks.get(task_id)
+def _predicted(state: State, task_id: str, task: TaskPosted | str, card: TaskCard | None) -> Prediction | None:
     if card is not None and card.forecast is not None:
-        return _prediction(task_id, card.forecast, _reasoning(state, card.facts, card.forecast), card.category)
-    if isinstance(task, str):
+        facts, forecast = card.facts, card.forecast
+    elif isinstance(task, TaskPosted):
+        facts = TaskFacts(task.candidates, task.category, task.reserve)
+        forecast = state.eidos.forecast(facts)
+    else:
         return None
-    facts = TaskFacts(task.candidates, task.category, task.reserve)
-    forecast = state.eidos.forecast(facts)
-    return _prediction(task_id, forecast, _reasoning(state, facts, forecast), task.category)
-
-
-def _prediction(task_id: str, forecast: Forecast, reasoning: str, category: str | None) -> Prediction:
-    where = f"{category}: " if category else ""
-    return Prediction(task_id, dict(forecast.winner), dict(forecast.success), forecast.bid, where + reasoning)
+    reasoning = _reasoning(state, facts, forecast)
+    return Prediction(task_id, dict(forecast.winner), dict(forecast.success), forecast.bid, reasoning)
 
 
 def _reasoning(state: State, facts: TaskFacts, forecast: Forecast) -> str:
@@ -107,7 +98,8 @@ def _reasoning(state: State, facts: TaskFacts, forecast: Forecast) -> str:
     if not forecast.success:
         return "no candidates named"
     best = max(forecast.success, key=lambda agent: (forecast.success[agent], agent))
-    return f"{best} is the likeliest to succeed: {_record(state.agents.get(best), facts.category)}"
+    where = f"in category '{facts.category}' " if facts.category else ""
+    return f"{where}{best} is the likeliest to succeed: {_record(state.agents.get(best), facts.category)}"
 
 
 def _record(agent: AgentCard | None, category: str | None) -> str:
@@ -119,16 +111,19 @@ def _record(agent: AgentCard | None, category: str | None) -> str:
     return f"{here.successes} of {here.outcomes} {category} attempts, {overall} overall" if here.outcomes else overall
 
 
-def _contenders(
-    state: State, task: TaskPosted | str, task_id: str, candidates: Sequence[str] | None
-) -> tuple[list[Contender], int]:
-    card = state.tasks.get(task_id)
-    category = card.category if card else None
-    named = card.candidates if card else ()
+def _asked_about(task: TaskPosted | str | None, card: TaskCard | None) -> tuple[tuple[str, ...], str | None]:
+    """(candidates, category) of a task: as it was posted, or as it is given."""
     if isinstance(task, TaskPosted):
-        category, named = task.category, task.candidates
+        return task.candidates, task.category
+    return (card.candidates, card.category) if card is not None else ((), None)
+
+
+def _contenders(
+    state: State, task: TaskPosted | str, card: TaskCard | None, candidates: Sequence[str] | None
+) -> list[Contender]:
+    named, category = _asked_about(task, card)
     chosen = dict.fromkeys(named if candidates is None else candidates)
-    return [_contender(state, agent, category, card) for agent in chosen], card.attempts + 1 if card else 1
+    return [_contender(state, agent, category, card) for agent in chosen]
 
 
 def _contender(state: State, agent_id: str, category: str | None, card: TaskCard | None) -> Contender:
@@ -147,14 +142,13 @@ def _cost(agent_id: str, agent: AgentCard | None, card: TaskCard | None) -> floa
     return known.mean if known.n else None
 
 
-def _advice(state: State, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
+def _advice(
+    state: State, subject: str | None, task: TaskPosted | str | None, card: TaskCard | None, limit: int
+) -> list[Advisory]:
     found = state.book.live()
     if subject is not None:
         found = about(found, {subject})
     if task is not None:
-        card = state.tasks.get(task) if isinstance(task, str) else None
-        candidates, category = (task.candidates, task.category) if isinstance(task, TaskPosted) else ((), None)
-        if card is not None:
-            candidates, category = card.candidates, card.category
+        candidates, category = _asked_about(task, card)
         found = about(found, {*candidates, *([category] if category else [])})
     return ranked(found, limit)

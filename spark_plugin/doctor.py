@@ -16,7 +16,7 @@ from spark_plugin.capture import journal_directory, waiting
 from spark_plugin.errors import StoreError
 from spark_plugin.readers import summary
 from spark_plugin.settings import Settings
-from spark_plugin.store import Store, open_store, path_of
+from spark_plugin.store import Store, exists, open_store
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ def examine(settings: Settings) -> list[Check]:
     found = [_versions(), _enabled(settings)]
     try:
         found.append(_journal(settings))
-        if not path_of(settings.store).exists():
+        if not exists(settings.store):
             return [*found, Check("store", True, "not there yet", "it is made with the first event")]
         store = open_store(settings.store, create=False)
     except StoreError as error:
@@ -61,7 +61,7 @@ def recover(settings: Settings) -> Check:
 
 def rebuild(settings: Settings) -> Check:
     """Make the read models anew from the log and the ledger. Raises `StoreError`."""
-    if not path_of(settings.store).exists():
+    if not exists(settings.store):
         return Check("rebuild", True, "no store yet")
     return Check("rebuild", True, f"{plugin.rebuild(settings)} events read")
 

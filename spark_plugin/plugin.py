@@ -6,12 +6,13 @@ import atexit
 import functools
 import inspect
 import logging
-import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
+import msgspec
 import pluggy
 
 from spark_advisor import built_in
@@ -23,12 +24,14 @@ from spark_hooks.signals import SIGNALS
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, Recorder
 from spark_plugin.capture import Capture, Ingested, journal_directory, waiting
-from spark_plugin.projection import Extensions, Projection
-from spark_plugin.readers import Advice, EventLog, Memories, Predictions, Readable, summary
+from spark_plugin.projection import Extensions, Projection, published
+from spark_plugin.readers import Advice, EventLog, Memories, Predictions, Readable, scoreboard, summary
 from spark_plugin.settings import Settings
 from spark_plugin.store import open_store
 
 log = logging.getLogger("spark")
+
+_registering = threading.Lock()  # two threads that register one coordinator get one Spark
 
 
 class Spark:
@@ -57,8 +60,9 @@ class Spark:
         Raises `SettingsError` or `StoreError` when the settings or the store cannot be read.
         """
         settings = settings or settings_module.load()
-        url = store_url or settings.store
-        readable = Readable(url)
+        if store_url is not None:
+            settings = msgspec.structs.replace(settings, store=store_url)
+        readable = Readable(settings.store)
         readable.store().position()
         plugins = Plugins(strict=settings.strict)
         spark = cls(settings, plugins, readable)
@@ -88,7 +92,9 @@ class Spark:
         """The numbers of `spark status`. Raises `StoreError`."""
         store = self._readable.store()
         known = summary(store) or {}
-        counters = store.counters()
+        counters = Counter(store.counters())
+        if self._capture is not None:
+            counters.update(self._capture.untold())
         lag = waiting(journal_directory(self.settings.store)) if self._capture is None else self._capture.lag
         return {
             "enabled": self.settings.enabled,
@@ -102,12 +108,20 @@ class Spark:
             "predictions": self.predictions.summary(),
             "capture": {
                 "lag": lag,
-                "dropped": counters.get("dropped", 0),
-                "rejected": counters.get("rejected", 0),
+                "dropped": counters["dropped"],
+                "rejected": counters["rejected"],
                 "dead_letters": len(store.dead_letters()),
-                "plugin_errors": counters.get("plugin_errors", 0),
+                "plugin_errors": counters["plugin_errors"],
             },
         }
+
+    def agents(self) -> dict[str, dict[str, Any]]:
+        """Every agent's record by id: attempts, outcomes, bids, costs, categories. Raises `StoreError`."""
+        return scoreboard(self._readable.store(), published.AGENT)
+
+    def categories(self) -> dict[str, dict[str, Any]]:
+        """Every category's record by name. Raises `StoreError`."""
+        return scoreboard(self._readable.store(), published.CATEGORY)
 
     @property
     def ingested(self) -> Ingested:
@@ -128,7 +142,7 @@ class Spark:
         """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""
         with self._closing:
             if self._bridge is not None:
-                self._bridge.disconnect()
+                self._bridge.close()
                 self._bridge = None
             if self._capture is not None:
                 atexit.unregister(self.close)
@@ -148,16 +162,21 @@ def register(coordinator: object, *, settings: Settings | None = None, source: s
     `settings` stand in for environment and file, `source` names the swarm in its events. Never raises for Spark's own
     sake: what is wrong is logged, and a Spark that is off is returned; ``SPARK_STRICT=1`` raises instead.
     """
-    bridge = bridge_of(coordinator)
-    if bridge is not None and isinstance(bridge.owner, Spark):
-        return bridge.owner
+    with _registering:
+        bridge = bridge_of(coordinator)
+        if bridge is not None and isinstance(bridge.owner, Spark):
+            return bridge.owner
+        return _registered(coordinator, settings, source)
+
+
+def _registered(coordinator: object, settings: Settings | None, source: str | None) -> Spark:
     try:
         settings = settings or settings_module.load()
         if not settings.enabled:
             return _off(settings)
         return _connected(coordinator, settings, source or f"/{type(coordinator).__name__}")
     except Exception as error:
-        if settings.strict if settings else os.environ.get("SPARK_STRICT", "") not in ("", "0"):
+        if settings.strict if settings else settings_module.is_strict():
             raise
         log.error("Spark is off: %s", error, exc_info=not isinstance(error, SparkError))
         return _off(Settings(enabled=False))
@@ -195,7 +214,7 @@ def host_plugin(
     """
     host = _Host(project_name)
     for hook, adapter in adapters.items():
-        if not callable(adapter) or inspect.iscoroutinefunction(adapter):
+        if not inspect.isroutine(adapter) or inspect.iscoroutinefunction(adapter):
             raise InvalidPlugin(project_name, f"the adapter of {hook} must be a plain function")
     host.spark = register(host, settings=settings, source=f"/{project_name}")
     marker = pluggy.HookimplMarker(project_name)
@@ -249,6 +268,7 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
         batch=settings.batch,
         redact=lambda: spark.hooks.redact if plugins.implemented("redact") else None,
         tallies=lambda: {"rejected": bridge.rejected.total(), "plugin_errors": plugins.errors.total()},
+        renewed=(projection.renew, readable.renew),
     )
     plugins.register(Recorder(spark._capture), "spark-recorder")
     plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=False), "spark")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,10 +12,14 @@ from spark_advisor import about, ranked
 from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
+from spark_plugin.errors import StoreCorrupt
 from spark_plugin.projection import ledger, published
-from spark_plugin.store import DerivedRow, EventRow, Filter, Store, open_store, path_of
+from spark_plugin.projection.memories import Memory
+from spark_plugin.store import DerivedRow, EventRow, Filter, Store, exists, open_store
 
 Row = dict[str, Any]
+
+T = TypeVar("T")
 
 _MANY = 10**9
 
@@ -26,12 +30,13 @@ class Readable:
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._store: Store | None = None
+        self._inherited: Store | None = None
         self._lock = threading.Lock()
 
     @property
     def exists(self) -> bool:
         """Whether there is anything at `url`."""
-        return self._url is not None and path_of(self._url).exists()
+        return self._url is not None and exists(self._url)
 
     def store(self) -> Store:
         """The store. Raises `StoreError` when it cannot be read."""
@@ -42,6 +47,12 @@ class Readable:
                 return open_store(self._url or "sqlite:///nothing", create=False)
             self._store = open_store(self._url, create=False)
             return self._store
+
+    def renew(self) -> None:
+        """In a child process after a fork: use another connection. The parent's is kept, and never closed here."""
+        self._inherited = self._store
+        self._store = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Let go of the store; it is opened again when it is read again."""
@@ -71,7 +82,7 @@ class EventLog:
         """Events and derived rows together, the newest first; a derived row has the position of its cause."""
         store, wanted = self._readable.store(), _filter(which)
         rows = [_event_row(row) for row in store.events(wanted, limit=limit, newest_first=True)]
-        derived = store.derived(_without_time(wanted, rows), limit=limit, newest_first=True)
+        derived = store.derived(_without_time(wanted, store), limit=limit, newest_first=True)
         rows += [_derived_row(row) for row in derived]
         rows.sort(key=lambda row: (row["position"], row["derived"], row["type"]), reverse=True)
         return rows[:limit]
@@ -125,8 +136,8 @@ class Advice:
         return (found if agent is None else about(found, {agent}))[:limit]
 
     def _read(self, kind: str) -> Iterable[Advisory]:
-        rows = self._readable.store().models(kind).values()
-        return (msgspec.json.decode(data, type=Advisory) for data in rows)
+        store = self._readable.store()
+        return [_read(store, data, Advisory) for data in store.models(kind).values()]
 
 
 class Memories:
@@ -137,7 +148,8 @@ class Memories:
 
     def rows(self, *, kind: str | None = None, agent: str | None = None, limit: int = 50) -> list[Row]:
         """The memories, of one kind or one agent: those that hold first, then by evidence."""
-        rows: list[Row] = [msgspec.json.decode(d) for d in self._readable.store().models(published.MEMORY).values()]
+        store = self._readable.store()
+        rows = [msgspec.to_builtins(_read(store, data, Memory)) for data in store.models(published.MEMORY).values()]
         rows = [row for row in rows if agent in (None, row["agent_id"]) and kind in (None, row["kind"])]
         return sorted(rows, key=lambda row: (row["state"] != "held", -row["outcomes"], row["id"]))[:limit]
 
@@ -145,12 +157,22 @@ class Memories:
 def summary(store: Store) -> Row | None:
     """The published summary; None before anything was stored."""
     data = store.model(published.SUMMARY, published.SUMMARY_KEY)
-    return None if data is None else msgspec.json.decode(data)
+    return None if data is None else _read(store, data, Row)
 
 
 def scoreboard(store: Store, kind: str) -> dict[str, Row]:
-    """The published cards of agents or categories, by id."""
-    return {key: msgspec.json.decode(data) for key, data in store.models(kind).items()}
+    """The published cards of kind `published.AGENT` or `published.CATEGORY`, by id."""
+    return {key: _read(store, data, Row) for key, data in store.models(kind).items()}
+
+
+def _read(store: Store, data: bytes, kind: type[T]) -> T:
+    """A published row. Raises `StoreCorrupt` where something else was put in its place."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreCorrupt(
+            store.url, f"a read model cannot be read: {error}", "run `spark doctor --rebuild`"
+        ) from error
 
 
 def _filter(which: dict[str, Any]) -> Filter:
@@ -159,16 +181,16 @@ def _filter(which: dict[str, Any]) -> Filter:
     return Filter(**which)
 
 
-def _without_time(which: Filter, events: list[Row]) -> Filter:
-    """The same filter for derived rows, which have no time of their own: those of the oldest event shown, and after."""
+def _without_time(which: Filter, store: Store) -> Filter:
+    """The same filter for derived rows, which have no time of their own but that of the event that caused them."""
     if which.since is None:
         return which
-    oldest = min((row["position"] for row in events), default=2**62)
-    return msgspec.structs.replace(which, since=None, after=max(which.after or 0, oldest - 1))
+    first = store.first_since(which.since)
+    return msgspec.structs.replace(which, since=None, after=max(which.after or 0, first - 1))
 
 
 def _event_row(row: EventRow) -> Row:
-    document = msgspec.json.decode(row.data)
+    document = _document(row.data)
     return {
         "position": row.position,
         "derived": False,
@@ -179,8 +201,17 @@ def _event_row(row: EventRow) -> Row:
         "importance": row.importance,
         "id": row.id,
         "source": row.source,
-        "data": document.get("data", {}),
+        "data": document.get("data") or {},
     }
+
+
+def _document(data: bytes) -> Row:
+    """A stored JSON document; empty where something else was put in its place."""
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _derived_row(row: DerivedRow) -> Row:
@@ -194,23 +225,23 @@ def _derived_row(row: DerivedRow) -> Row:
         "importance": row.importance,
         "id": row.subject,
         "source": None,
-        "data": msgspec.json.decode(row.data),
+        "data": _document(row.data),
     }
 
 
 def _attempts(rows: Iterable[DerivedRow]) -> Iterator[Row]:
     """The rows of one task, put together by attempt."""
     rows = list(rows)
-    forecast = ledger.find(rows, ledger.ForecastRow)
     posted = next((row.position for row in rows if row.kind == ledger.FORECAST), None)
-    awards = [(row, msgspec.json.decode(row.data, type=ledger.AwardRow)) for row in rows if row.kind == ledger.AWARD]
+    forecast = ledger.find(rows, ledger.ForecastRow)
+    awards = [(row.position, ledger.read(row, ledger.AwardRow)) for row in rows if row.kind == ledger.AWARD]
     scores = {}
     for row in rows:
-        if row.kind == ledger.SCORE:
-            score = msgspec.json.decode(row.data, type=ledger.ScoreRow)
+        if row.kind == ledger.SCORE and (score := ledger.read(row, ledger.ScoreRow)) is not None:
             scores[score.attempt] = (row.position, score)
-    for row, award in awards:
-        yield _attempt(row.task_id, forecast, posted, (row.position, award), scores.get(award.attempt))
+    for position, award in awards:
+        if award is not None:
+            yield _attempt(rows[0].task_id, forecast, posted, (position, award), scores.get(award.attempt))
     if not awards and rows:
         yield _attempt(rows[0].task_id, forecast, posted, None, None)
 

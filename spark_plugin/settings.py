@@ -66,6 +66,12 @@ def explain(environ: Mapping[str, str] | None = None, file: Path | None = None) 
     return found
 
 
+def is_strict(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether SPARK_STRICT is on in the environment, when the settings themselves cannot be read."""
+    environ = os.environ if environ is None else environ
+    return environ.get("SPARK_STRICT", "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
 def _read(file: Path) -> dict[str, object]:
     try:
         written = tomllib.loads(file.read_text("utf-8"))

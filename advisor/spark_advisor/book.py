@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from spark_hooks.cleaning import identifier
 from spark_hooks.records import Advisory, Finding, sound
 from spark_hooks.views import Detector, SwarmView, Touched
 
@@ -28,7 +29,7 @@ class AdvisoryBook:
 
     by_detector: dict[str, dict[str, Advisory]] = field(default_factory=dict)
     issued: int = 0
-    next_expiry: float = math.inf
+    next_expiry: float | None = None
 
     def live(self) -> list[Advisory]:
         """All live advisories, in no order of merit."""
@@ -37,10 +38,10 @@ class AdvisoryBook:
     def review(self, detector: Detector, view: SwarmView, touched: Touched) -> list[Change]:
         """Let one detector look at what an event touched; bring the book up to date.
 
-        Raises what a detector raises, and `msgspec.ValidationError` for a finding that is none; then nothing changed.
+        Raises what a detector raises, and what `sound` raises for a finding that is none; then nothing has changed.
         """
         found = {(f.agent, f.task_category): f for f in map(sound, detector.detect(view, touched))}
-        mine = self.by_detector.setdefault(detector.name, {})
+        mine = self.by_detector.setdefault(identifier(detector.name), {})
         if not found and not mine:
             return []
         changes: list[Change] = []
@@ -54,13 +55,13 @@ class AdvisoryBook:
 
     def expire(self, now: float) -> list[Change]:
         """Retire what has not been borne out for `TTL_S`; costs nothing while nothing is due."""
-        if now < self.next_expiry:
+        if self.next_expiry is None or now < self.next_expiry:
             return []
         changes = []
         for mine in self.by_detector.values():
-            due = [key for key, advisory in mine.items() if (advisory.expires_at or math.inf) <= now]
+            due = [key for key, advisory in mine.items() if advisory.expires_at and advisory.expires_at <= now]
             changes += [_retire(mine, key, "expired") for key in due]
-        self.next_expiry = min((a.expires_at or math.inf for a in self.live()), default=math.inf)
+        self.next_expiry = min((a.expires_at for a in self.live() if a.expires_at), default=None)
         return changes
 
     def _confirm(self, mine: dict[str, Advisory], key: str, finding: Finding, view: SwarmView) -> Change:
@@ -82,7 +83,7 @@ class AdvisoryBook:
             created_position=old.created_position if old else view.position,
             expires_at=view.time + TTL_S,
         )
-        self.next_expiry = min(self.next_expiry, view.time + TTL_S)
+        self.next_expiry = min(self.next_expiry or math.inf, view.time + TTL_S)
         return Change("updated" if old else "issued", mine[key])
 
 

@@ -8,6 +8,7 @@ each is exactly the probability that its candidate had of being put first.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,12 +48,17 @@ def recommend(contenders: Sequence[Contender], *, seed: int, task_id: str, attem
     choice = int(np.searchsorted(np.cumsum(propensity), rng.random() * propensity.sum(), side="right"))
     choice = min(choice, len(contenders) - 1)
     others = [n for n in range(len(contenders)) if n != choice]
-    others.sort(key=lambda n: (-contenders[n].mean, contenders[n].cost or 0.0, contenders[n].agent_id))
+    others.sort(key=lambda n: (-contenders[n].mean, _known(contenders[n].cost), contenders[n].agent_id))
     return [
         Recommendation(c.agent_id, c.mean, c.cost, float(propensity[n]), c.reasons)
         for n in (choice, *others)
         for c in (contenders[n],)
     ]
+
+
+def _known(cost: float | None) -> float:
+    """For ordering: an unknown cost is not taken for a low one."""
+    return math.inf if cost is None else cost
 
 
 def _key(seed: int, task_id: str, attempt: int) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-from spark_hooks.views import MeanView
+from spark_hooks.views import MeanView, TallyView
 
 Z95 = 1.959964
 """Normal quantile of a 95% interval: what is shown."""
@@ -32,9 +33,26 @@ def mean_interval(of: MeanView, z: float = Z95) -> tuple[float, float]:
     return of.mean - half, of.mean + half
 
 
-def others_rate(all_successes: int, all_outcomes: int, successes: int, outcomes: int) -> float:
-    """The rate of everybody else, with a weak prior of one in two (two outcomes' worth)."""
-    return (all_successes - successes + 1.0) / (all_outcomes - outcomes + 2.0)
+MIN_OTHERS = 5
+"""Outcomes that the others need before anybody is held against them."""
+
+
+class Others(NamedTuple):
+    """The success rate of everybody else, and the same drawn towards one half by two outcomes' worth.
+
+    The second keeps few outcomes from passing for certainty: ten of ten are no 100%.
+    """
+
+    rate: float
+    cautious: float
+
+
+def others(everybody: TallyView, own: TallyView) -> Others | None:
+    """How everybody but oneself does; None while too little is known of them."""
+    outcomes, successes = everybody.outcomes - own.outcomes, everybody.successes - own.successes
+    if outcomes < MIN_OTHERS:
+        return None
+    return Others(successes / outcomes, (successes + 1.0) / (outcomes + 2.0))
 
 
 def percent(rate: float) -> str:

@@ -9,18 +9,24 @@ without one it is the category's plain bids.
 from __future__ import annotations
 
 import bisect
-import math
 from dataclasses import dataclass, field
 
 from spark_eidos.bounds import forget_oldest
+from spark_eidos.mean import SANE
 from spark_hooks import Interval
 
-LEVEL = 0.8
+TAIL_PARTS = 10  # one part in so many lies below the interval, and one above
+LEVEL = 1.0 - 2.0 / TAIL_PARTS
 WINDOW = 250
 ENOUGH_HERE = 20  # values a category needs before it stands on its own scale
 ENOUGH = 5  # values needed before quantiles say anything
 MAX_SCALES = 2_000
 UNSEEN = (0.5, 0.85, 1.0)  # of the reserve, before anything is known: no bid above the reserve wins
+
+
+def _sane(amount: float) -> bool:
+    """Whether an amount can be compared with others; a contract allows any finite number."""
+    return amount == 0.0 or 1.0 / SANE <= amount <= SANE
 
 
 @dataclass(slots=True)
@@ -39,10 +45,9 @@ class Window:
 
     def quantiles(self) -> tuple[float, float, float]:
         """(low, median, high) of a central interval at `LEVEL`."""
-        n, tail = len(self.ranked), (1.0 - LEVEL) / 2.0
-        low = math.floor((n + 1) * tail) - 1
-        high = math.ceil((n + 1) * (1.0 - tail)) - 1
-        return self.ranked[max(low, 0)], self.ranked[n // 2], self.ranked[min(high, n - 1)]
+        n = len(self.ranked)
+        below = (n + 1) // TAIL_PARTS  # in whole numbers: a rank must not hang on the rounding of a tenth
+        return self.ranked[max(below - 1, 0)], self.ranked[n // 2], self.ranked[min(n - below, n - 1)]
 
 
 @dataclass(slots=True)
@@ -64,7 +69,7 @@ class BidModel:
     def predict_one(self, category: str | None, reserve: float | None) -> Interval | None:
         """Where the winning bid will lie, in the bids' own unit; None where nothing is known to go by."""
         here = category or ""
-        if reserve:
+        if reserve and _sane(reserve):
             window = self.ratios_in.get(here)
             if window is None or len(window.ranked) < ENOUGH_HERE:
                 window = self.ratios
@@ -78,7 +83,9 @@ class BidModel:
     def learn_one(self, category: str | None, reserve: float | None, bid: float) -> None:
         """Take in one winning bid."""
         here = category or ""
-        if reserve:
+        if not _sane(bid):
+            return
+        if reserve and _sane(reserve):
             self.ratios.add(bid / reserve)
             self.ratios_in.setdefault(here, Window()).add(bid / reserve)
             forget_oldest(self.ratios_in, MAX_SCALES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spark_eidos import rules
+from spark_eidos.mean import SANE, Mean
 from spark_hooks import Interval
 
 BINS = 15
@@ -28,6 +29,7 @@ class Scoreboard:
     log_loss: float = 0.0
     brier: float = 0.0
     base_log_loss: float = 0.0
+    excess: Mean = field(default_factory=Mean)
     bins: list[Bin] = field(default_factory=lambda: [Bin() for _ in range(BINS)])
     awards: int = 0
     awards_foreseen: int = 0
@@ -48,6 +50,7 @@ class Scoreboard:
         self.log_loss += scores["log_loss"]
         self.brier += scores["brier"]
         self.base_log_loss += scores["base_rate_log_loss"]
+        self.excess.add(scores["log_loss"] - scores["base_rate_log_loss"])
         cell = self.bins[min(int(p * BINS), BINS - 1)]
         cell.n += 1
         cell.promised += p
@@ -68,7 +71,7 @@ class Scoreboard:
     def score_bid(self, forecast: Interval, bid: float) -> dict[str, float]:
         """Score the interval for a winning bid."""
         covered = forecast.low <= bid <= forecast.high
-        winkler = rules.winkler(forecast.level, forecast.low, forecast.high, bid)
+        winkler = min(rules.winkler(forecast.level, forecast.low, forecast.high, bid), SANE)
         self.bids += 1
         self.bids_covered += covered
         self.bid_levels += forecast.level

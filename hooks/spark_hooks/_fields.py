@@ -99,7 +99,7 @@ def moment(value: object) -> float:
     value = number(value)
     if not _EARLIEST <= value <= _LATEST:
         raise Refused("must lie between the years 1 and 9999")
-    return round(value, 6)
+    return round(value, 6) + 0.0  # no minus zero: it would not survive being written as text
 
 
 def _seconds(value: datetime) -> float:

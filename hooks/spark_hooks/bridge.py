@@ -41,7 +41,7 @@ class Stamp:
 class Bridge:
     """Turns what `sender` signals into events and tells the plugins. `rejected` counts refusals by reason.
 
-    The sender is kept alive as long as the bridge is connected.
+    The sender is kept alive until the bridge is closed.
     """
 
     def __init__(self, sender: object, plugins: Plugins, source: str) -> None:
@@ -66,6 +66,11 @@ class Bridge:
         for name, receiver in self._receivers.items():
             SIGNALS[name].disconnect(receiver)  # from every sender: from ours alone, blinker would keep hold of it
         self._receivers.clear()
+
+    def close(self) -> None:
+        """Listen no more, for good, and let go of the sender."""
+        self.disconnect()
+        self.sender = self.owner = None
 
     def receive(self, cls: type[Event], fields: dict[str, object]) -> Receipt:
         """Clean and validate, then tell the plugins. What passes here cannot fail later for its own sake."""

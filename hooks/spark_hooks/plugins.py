@@ -22,6 +22,9 @@ from spark_hooks.records import Receipt
 
 log = logging.getLogger("spark.hooks")
 
+WITHHELD = "[withheld: redaction failed]"
+"""What is stored in place of a text that a plugin should have redacted and could not."""
+
 _EVENT_ALONE = ("event",)
 
 
@@ -112,13 +115,25 @@ class Plugins:
                 yield call.plugin, answer
 
     def refine(self, hook: str, argument: str, value: str) -> str:
-        """`value` after every plugin in turn, in registration order; None leaves it as it is."""
+        """`value` after every plugin in turn, in registration order; None leaves it as it is.
+
+        It fails closed: where a plugin raises or answers no text, what it would have taken out is still in there, so
+        the whole is `WITHHELD`. The error is told by its type alone, because its text may quote the value.
+        """
         for call in self._calls[hook]:
-            answer = self._guarded(call, {argument: value})
+            try:
+                answer = call.function(*[value for _ in call.arguments])
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                told = error if self.strict else f"{type(error).__name__} was raised; the text is withheld"
+                self.failed(call.plugin, hook, told)
+                return WITHHELD
             if isinstance(answer, str):
                 value = answer
             elif answer is not None:
-                self.failed(call.plugin, hook, f"answered {type(answer).__name__} instead of text")
+                self.failed(call.plugin, hook, f"answered {type(answer).__name__} instead of text; it is withheld")
+                return WITHHELD
         return value
 
     def implemented(self, hook: str) -> bool:

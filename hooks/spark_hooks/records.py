@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeVar
 
 import msgspec
@@ -106,13 +105,10 @@ R = TypeVar("R", Prediction, Recommendation, Finding, Advisory)
 
 
 def sound(record: R) -> R:
-    """A plugin's record with every field of its declared type: constructing one checks nothing.
+    """A plugin's record with every field of its declared type, and fit to be stored: constructing one checks nothing.
 
-    Raises `msgspec.ValidationError` for a field of another type, and for a priority or probability that is not finite.
+    Raises for a field of another type, text that is no Unicode, and numbers that are not finite or too large.
     """
-    checked = msgspec.convert(msgspec.to_builtins(record), type(record))
-    if isinstance(checked, (Finding, Advisory)) and not math.isfinite(checked.priority):
-        raise msgspec.ValidationError("a priority must be finite")
-    if isinstance(checked, Recommendation) and not math.isfinite(checked.success_probability + checked.propensity):
-        raise msgspec.ValidationError("a probability must be finite")
+    checked = msgspec.json.decode(msgspec.json.encode(record), type=type(record))
+    msgspec.msgpack.encode(checked)  # the form of a snapshot; it has no integers beyond 64 bits
     return checked

@@ -102,7 +102,11 @@ class Extensions:
 
     @hookspec
     def redact(self, text: str) -> str | None:
-        """`text` without what must not be stored; every text of every event passes through all plugins in turn."""
+        """`text` without what must not be stored; every text of every event passes through all plugins in turn.
+
+        What comes out goes through the built-in redaction, which also has its turn where all plugins answer None. It
+        fails closed: where an implementation raises, or answers neither text nor None, the text is not stored at all.
+        """
 
     @hookspec
     def advisory_detectors(self) -> Iterable[Detector] | None:

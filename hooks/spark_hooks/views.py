@@ -65,14 +65,14 @@ class CategoryView(TallyView, Protocol):
 
 
 class ForecastView(Protocol):
-    """How good the success forecasts were so far, in log loss per attempt (natural logarithm)."""
+    """How good the success forecasts were so far."""
 
     @property
     def evaluated(self) -> int: ...
     @property
-    def mean_log_loss(self) -> float | None: ...
-    @property
-    def mean_base_log_loss(self) -> float | None: ...
+    def excess(self) -> MeanView:
+        """Log loss of the forecast less that of the base rate, per attempt (natural logarithm)."""
+        ...
 
 
 class SwarmView(TallyView, Protocol):

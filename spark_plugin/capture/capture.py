@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from spark_hooks import Receipt
 from spark_hooks.events import Event
 from spark_plugin.capture.drainer import Drainer, encode
 from spark_plugin.capture.ingest import Ingested, Projection
-from spark_plugin.capture.journal import Journal, RecordTooLarge
+from spark_plugin.capture.journal import Journal, JournalSealed, RecordTooLarge
 from spark_plugin.redaction import Redact
 from spark_plugin.store import Store, path_of
 
@@ -25,7 +28,10 @@ def journal_directory(store_url: str) -> Path:
 
 
 class Capture:
-    """Takes events in. Opening never raises for the disk's sake: what cannot be journaled is dropped, and counted."""
+    """Takes events in. Opening never raises for the disk's sake: what cannot be journaled is dropped, and counted.
+
+    `renewed` are called in a child process after a fork, before the child's own journal is opened.
+    """
 
     def __init__(
         self,
@@ -36,40 +42,49 @@ class Capture:
         batch: int,
         redact: Callable[[], Redact | None] = lambda: None,
         tallies: Callable[[], Mapping[str, int]] = dict,
+        renewed: Iterable[Callable[[], None]] = (),
     ) -> None:
         self.dropped: Counter[str] = Counter()
         """Events that could not be kept, by type."""
+        self._directory = directory
         self._outside = tallies
+        self._renewed = tuple(renewed)
+        self._new_drainer = partial(
+            Drainer,
+            open_store=open_store,
+            projection=projection,
+            batch=batch,
+            redact=redact,
+            tallies=self.tallies,
+        )
         self._trouble: str | None = None
         self._journal: Journal | None = None
         self._drainer: Drainer | None = None
-        try:
-            self._journal = Journal(directory)
-        except OSError as error:
-            self._trouble = f"journal {directory} cannot be written: {error.strerror or error}"
-            log.warning("events are dropped: %s", self._trouble)
-            return
-        self._drainer = Drainer(
-            self._journal, directory, open_store, projection, batch=batch, redact=redact, tallies=self.tallies
-        )
-        self._drainer.start()
+        self._inherited: Drainer | None = None
+        self._open(told={})
 
     def take(self, event: Event) -> Receipt:
         """Journal one event; its receipt says whether it is safe."""
+        if os.getpid() != self._process:
+            self._after_fork()
         if self._journal is None:
             return self._drop(event, self._trouble or "closed")
         try:
             self._journal.append(encode(event))
-        except (OSError, RecordTooLarge, IndexError) as error:  # IndexError: closed meanwhile
-            return self._drop(event, "closed" if isinstance(error, IndexError) else str(error))
+        except (OSError, RecordTooLarge, JournalSealed) as error:
+            return self._drop(event, str(error))
         return Receipt(event.id, "journaled")
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was taken so far is stored and projected; False when that failed or took too long."""
+        if os.getpid() != self._process:
+            self._after_fork()
         return self._drainer is not None and self._drainer.flush(timeout)
 
     def close(self) -> None:
         """Drain what is there and let go. What the store would not take stays in the journal."""
+        if os.getpid() != self._process:
+            self._after_fork()
         if self._drainer is not None:
             self._drainer.stop()
         self._journal = None
@@ -92,6 +107,38 @@ class Capture:
     def tallies(self) -> dict[str, int]:
         """Counts of this process that never become events."""
         return {**self._outside(), "dropped": self.dropped.total()}
+
+    def untold(self) -> dict[str, int]:
+        """Those of the `tallies` that are not in the store's counters yet."""
+        return self.tallies() if self._drainer is None else self._drainer.untold()
+
+    def _open(self, told: Mapping[str, int]) -> None:
+        """Begin capturing in this process; `told` are the tallies that somebody else tells the store."""
+        self._process = os.getpid()
+        self._forking = threading.Lock()
+        try:
+            journal = Journal(self._directory)
+        except OSError as error:
+            self._trouble = f"journal {self._directory} cannot be written: {error.strerror or error}"
+            log.warning("events are dropped: %s", self._trouble)
+            return
+        self._journal = journal
+        self._drainer = self._new_drainer(journal, told=told)
+        self._drainer.start()
+
+    def _after_fork(self) -> None:
+        """In a child: the journal and the drainer are the parent's; open our own. Only the first thread to ask does."""
+        with self._forking:  # held by nobody at the fork: the parent never takes it
+            if os.getpid() == self._process:
+                return
+            if self._journal is not None:
+                self._journal.disown()
+                self._inherited = self._drainer  # with its store: a child must not close its parent's connections
+                self._journal = self._drainer = None
+                for renew in self._renewed:
+                    renew()
+                self._open(told=self.tallies())
+            self._process = os.getpid()
 
     def _drop(self, event: Event, reason: str) -> Receipt:
         self.dropped[event.type] += 1

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from pathlib import Path
 
 import msgspec
 
 from spark_hooks import SparkError
 from spark_hooks.events import AnyEvent, Event
-from spark_plugin.capture.ingest import Ingested, Projection, ingest
+from spark_plugin.capture.ingest import Ingested, Projection, bury, ingest
 from spark_plugin.capture.journal import Journal, dead_sets
 from spark_plugin.redaction import Redact, redacted
-from spark_plugin.store import Store
+from spark_plugin.store import DeadLetter, Store
 
 log = logging.getLogger("spark.capture")
 
@@ -30,21 +30,22 @@ encode: Callable[[Event], bytes] = msgspec.msgpack.Encoder().encode
 class Drainer(threading.Thread):
     """Drains the sets of dead processes first, then this process's own, until told to stop.
 
-    `open_store` is called in this thread and again after each failure. `redact` tells, batch by batch, what takes
-    secrets out of texts, None for nothing. `tallies` tells the counts that never become
-    events (rejected, dropped, plugin errors), as totals of this process; what is new of them goes to the store.
+    `open_store` is called in this thread and again after each failure. `redact` tells, batch by batch, what plugins
+    take out of texts, None for nothing; the built-in redaction always has its turn. `tallies` tells the counts that
+    never become events (rejected, dropped, plugin errors), as totals of this process; what is new of them since `told`
+    goes to the store.
     """
 
     def __init__(
         self,
         journal: Journal,
-        directory: Path,
         open_store: Callable[[], Store],
         projection: Projection,
         *,
         batch: int,
         redact: Callable[[], Redact | None],
         tallies: Callable[[], Mapping[str, int]],
+        told: Mapping[str, int],
     ) -> None:
         super().__init__(name="spark-drainer", daemon=True)
         self.total = Ingested()
@@ -52,13 +53,12 @@ class Drainer(threading.Thread):
         self.trouble: str | None = None
         """Why the last try failed; None when it did not."""
         self._journal = journal
-        self._directory = directory
         self._open_store = open_store
         self._projection = projection
         self._batch = batch
         self._redact = redact
         self._tallies = tallies
-        self._told: dict[str, int] = {}
+        self._told = dict(told)
         self._drained = 0
         self._failures = 0
         self._recovered = False
@@ -90,72 +90,89 @@ class Drainer(threading.Thread):
         return self._journal.appended - self._drained
 
     def run(self) -> None:
+        """Drain until told to stop, then seal the journal and drain what is left in it."""
         retry = FIRST_RETRY_S
-        while True:
-            try:
-                moved = self._step()
-                retry, self.trouble = FIRST_RETRY_S, None
-            except Exception as error:
-                moved, retry = 0, self._failed(error, retry)
-            if self._stop_asked and not moved:
-                break
+        while not self._stop_asked:
+            moved, retry = self._try(retry)
             if not moved:
                 self._rest(POLL_S if self.trouble is None else retry)
+        self._journal.seal()
+        while self._try(retry)[0] and self.trouble is None:
+            pass
         self._let_go()
+
+    def untold(self) -> dict[str, int]:
+        """What is new in the tallies and not yet among the store's counters."""
+        totals = self._tallies()
+        return {name: n - self._told.get(name, 0) for name, n in totals.items() if n != self._told.get(name, 0)}
+
+    def _try(self, retry: float) -> tuple[int, float]:
+        """One step; returns how many records it moved, and how long to wait after the next failure."""
+        try:
+            moved = self._step()
+        except Exception as error:
+            return 0, self._failed(error, retry)
+        self.trouble = None
+        return moved, FIRST_RETRY_S
 
     def _step(self) -> int:
         """Carry one batch over; return how many records it had."""
         if self._store is None:
             self._store = self._open_store()
-            ingest(
-                self._store, [], self._projection
-            )  # catches up, so that questions are answered before the first event
+            ingest(self._store, [], self._projection)  # catches up, so that questions are answered before any event
         if not self._recovered:
             self._recover(self._store)
         payloads, end = self._journal.read(self._batch)
         if payloads:
-            ingested = ingest(self._store, self._events(payloads), self._projection)
+            self.total = self.total.plus(self._carry(self._store, payloads))
             self._journal.release(end)
-            self.total = self.total.plus(ingested)
-        self._tell(self._store, idle=not payloads)
+        else:
+            self._tell(self._store)
         with self._changed:
             self._drained += len(payloads)
             self._changed.notify_all()
         return len(payloads)
 
+    def _carry(self, store: Store, payloads: Iterable[bytes]) -> Ingested:
+        events, letters = self._read(payloads)
+        return ingest(store, events, self._projection).plus(bury(store, letters))
+
     def _recover(self, store: Store) -> None:
-        for dead in dead_sets(self._directory):
+        for dead in dead_sets(self._journal.directory):
             try:
                 records = dead.records()
                 while batch := list(islice(records, self._batch)):
-                    ingest(store, self._events(batch), self._projection)
+                    self._carry(store, batch)
             except BaseException:
                 dead.release()
                 raise
             dead.remove()
         self._recovered = True
 
-    def _events(self, payloads: Iterable[bytes]) -> list[Event]:
-        events = []
+    def _read(self, payloads: Iterable[bytes]) -> tuple[list[Event], list[DeadLetter]]:
+        """The events of some records, redacted; and letters about those of which nothing valid is left."""
+        events: list[Event] = []
+        letters: list[DeadLetter] = []
         redact = self._redact()
         for payload in payloads:
             try:
                 event = decode(payload)
-                events.append(event if redact is None else redacted(event, redact))
             except (msgspec.MsgspecError, SparkError) as error:  # its checksum held: another version wrote it
-                log.error("a journaled record cannot be read and is left out: %s", error)
-        return events
+                letters.append(DeadLetter("journal", hashlib.sha256(payload).hexdigest(), "unknown", str(error)))
+                continue
+            try:
+                events.append(redacted(event, redact))
+            except SparkError as error:
+                letters.append(DeadLetter(event.source, event.id, event.type, f"after redaction: {error}"))
+        return events, letters
 
-    def _tell(self, store: Store, *, idle: bool) -> None:
-        """Add what is new in the tallies to the store's counters; between batches, not for each."""
-        if not idle:
-            return
-        totals = self._tallies()
-        news = {name: n - self._told.get(name, 0) for name, n in totals.items() if n != self._told.get(name, 0)}
-        if news:
+    def _tell(self, store: Store) -> None:
+        """Add what is new in the tallies to the store's counters."""
+        if news := self.untold():
             with store.transaction() as transaction:
                 transaction.count_up(news)
-            self._told = dict(totals)
+            for name, n in news.items():
+                self._told[name] = self._told.get(name, 0) + n
 
     def _failed(self, error: Exception, retry: float) -> float:
         if self.trouble is None:

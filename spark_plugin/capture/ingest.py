@@ -55,24 +55,36 @@ def ingest(store: Store, events: Sequence[Event], projection: Projection) -> Ing
         return _whole(store, events, projection)
     except UnfitRow as error:
         if len(events) == 1:
-            return _buried(store, events[0], error)
+            [event] = events
+            return bury(store, [DeadLetter(event.source, event.id, event.type, error.reason)])
     total = Ingested()
     for event in events:
         total = total.plus(ingest(store, [event], projection))
     return total
 
 
+def bury(store: Store, letters: Sequence[DeadLetter]) -> Ingested:
+    """Keep what cannot be stored as an event, for people to look at. Raises `StoreError`."""
+    if letters:
+        with store.transaction() as transaction:
+            transaction.bury(letters)
+    return Ingested(dead_letters=len(letters))
+
+
 def _whole(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+    begun = False
     try:
         with store.transaction() as transaction:
-            projection.begin(transaction)
             fresh = _fresh(transaction, events)
+            begun = True
+            projection.begin(transaction)
             first = transaction.position() + 1
             rows = [_row(position, event, projection) for position, event in enumerate(fresh, start=first)]
             transaction.append(rows)
             projection.finish(transaction)
     except BaseException:
-        projection.abort()
+        if begun:  # a transaction that never began has changed nothing
+            projection.abort()
         raise
     return Ingested(stored=len(fresh), duplicates=len(events) - len(fresh))
 
@@ -101,9 +113,3 @@ def _row(position: int, event: Event, projection: Projection) -> EventRow:
         projection.project(position, event),
         codec.encode(event),
     )
-
-
-def _buried(store: Store, event: Event, error: UnfitRow) -> Ingested:
-    with store.transaction() as transaction:
-        transaction.bury([DeadLetter(event.source, event.id, event.type, error.reason)])
-    return Ingested(dead_letters=1)

@@ -26,27 +26,37 @@ class RecordTooLarge(ValueError):
     """A record is longer than half a segment."""
 
 
+class JournalSealed(ValueError):
+    """The journal takes no more records; the text says so."""
+
+    def __init__(self) -> None:
+        super().__init__("closed")
+
+
 class Journal:
     """This process's own set: `append` is for senders, the rest for the drainer. Raises `OSError` from the disk."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._directory = directory
+        self.directory = directory
         self._name = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
         self._lock_file = _own(directory, self._name)
         self._lock = threading.Lock()
         self._segments: deque[Segment] = deque()
         self._made = 0
+        self._sealed = False
         self._read_to = FIRST  # in the oldest segment
         self.appended = 0
         """Records ever taken in."""
         self._roll()
 
     def append(self, payload: bytes) -> None:
-        """Take one record in. Raises `RecordTooLarge`, or `OSError` when the disk is full."""
+        """Take one record in. Raises `RecordTooLarge`, `JournalSealed`, or `OSError` when the disk is full."""
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
         with self._lock:
+            if self._sealed:
+                raise JournalSealed
             if not self._segments[-1].fits(payload):
                 self._roll()
             self._segments[-1].append(payload)
@@ -73,22 +83,37 @@ class Journal:
     def release(self, end: int) -> None:
         """The records up to `end` are stored: forget them."""
         with self._lock:
+            self._segments[0].release(self._read_to, end)
             self._read_to = end
-            self._segments[0].release(end)
+
+    def seal(self) -> None:
+        """Take no more records: after this, what is in the journal is all there will be."""
+        with self._lock:
+            self._sealed = True
 
     def close(self, *, drained: bool) -> None:
         """Give up the set; its files go when everything in them was stored, else they wait for whoever starts next."""
         with self._lock:
+            self._sealed = True
             for segment in self._segments:
                 segment.remove() if drained else segment.close()
             self._segments.clear()
             if drained:
-                _lock_path(self._directory, self._name).unlink(missing_ok=True)
+                _lock_path(self.directory, self._name).unlink(missing_ok=True)
             os.close(self._lock_file)
+
+    def disown(self) -> None:
+        """In a child process after a fork: the set is the parent's; let go of our copies without a word to the files.
+
+        No lock is taken: the thread that may hold it is not here.
+        """
+        for segment in self._segments:
+            segment.close()
+        os.close(self._lock_file)
 
     def _roll(self) -> None:
         self._made += 1
-        path = self._directory / f"{self._name}.{self._made:08d}.seg"
+        path = self.directory / f"{self._name}.{self._made:08d}.seg"
         self._segments.append(Segment(path, SEGMENT_BYTES))
 
 

@@ -41,7 +41,7 @@ class Segment:
         finally:
             os.close(descriptor)
         self._map[: len(MAGIC)] = MAGIC
-        self.release(FIRST)
+        self.release(FIRST, FIRST)
 
     def fits(self, payload: bytes) -> bool:
         return self.end + _HEAD.size + len(payload) <= self.size
@@ -63,9 +63,13 @@ class Segment:
             start = body + length
             yield self._map[body:start], start
 
-    def release(self, end: int) -> None:
-        """Note in the file that the records up to `end` are stored."""
+    def release(self, start: int, end: int) -> None:
+        """The records between two offsets are stored: note it in the file, and wipe them out of it.
+
+        In this order: what is noted as stored is not read again, whatever is left of it.
+        """
         _OFFSET.pack_into(self._map, len(MAGIC), end)
+        self._map[start:end] = bytes(end - start)
 
     def close(self) -> None:
         """Let go of the file; it stays on disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from spark_eidos import AwardForecast, Forecast, TaskFacts
+from spark_eidos import AwardForecast, Forecast, Mean, Tally, TaskFacts
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import TaskPosted
 
@@ -17,39 +17,6 @@ MAX_BIDS = 200
 """Bids kept per task."""
 MAX_OPEN_ATTEMPTS = 64
 """Open attempts kept per task; the oldest is given up."""
-
-
-@dataclass(slots=True)
-class Mean:
-    """Running mean and sum of squared distances from it (Welford, Technometrics 4, 1962)."""
-
-    n: int = 0
-    mean: float = 0.0
-    m2: float = 0.0
-
-    def add(self, value: float) -> None:
-        self.n += 1
-        gap = value - self.mean
-        self.mean += gap / self.n
-        self.m2 += gap * (value - self.mean)
-
-    def deviation(self, value: float) -> float:
-        """How many standard deviations `value` lies above the mean; 0 before ten values."""
-        if self.n < 10 or self.m2 <= 0.0:
-            return 0.0
-        return (value - self.mean) / math.sqrt(self.m2 / (self.n - 1))
-
-
-@dataclass(slots=True)
-class Tally:
-    """Outcomes counted."""
-
-    outcomes: int = 0
-    successes: int = 0
-
-    def add(self, succeeded: bool) -> None:
-        self.outcomes += 1
-        self.successes += succeeded
 
 
 @dataclass(slots=True)
@@ -90,7 +57,7 @@ class AgentCard:
         if cost is not None:
             self.cost.add(cost)
             if bid and cost > 0:
-                self.overrun.add(math.log(cost / bid))
+                self.overrun.add(math.log(cost) - math.log(bid))  # the quotient itself may overflow
 
 
 @dataclass(slots=True)
@@ -144,12 +111,14 @@ class TaskCard:
         self.bids[agent] = bid
         forget_oldest(self.bids, MAX_BIDS)
 
-    def assign(self, attempt: Attempt) -> None:
-        """A new attempt begins; it closes no other."""
+    def assign(self, attempt: Attempt) -> list[Attempt]:
+        """A new attempt begins; it closes no other. Returns those given up because too many are open."""
         self.attempts = attempt.number
-        self.open.append(attempt)
-        del self.open[:-MAX_OPEN_ATTEMPTS]
         self.status = "open"
+        self.open.append(attempt)
+        given_up = self.open[:-MAX_OPEN_ATTEMPTS]
+        del self.open[:-MAX_OPEN_ATTEMPTS]
+        return given_up
 
     def close(self, agent: str | None, succeeded: bool) -> Attempt | None:
         """End the attempt that an outcome of `agent` closes: its newest open one; without an agent, the only one."""

@@ -75,5 +75,13 @@ def find(rows: Iterable[DerivedRow], cls: type[Row], position: int | None = None
     kind = _KINDS[cls]
     for row in rows:
         if row.kind == kind and position in (None, row.position):
-            return msgspec.json.decode(row.data, type=cls)
+            return read(row, cls)
     return None
+
+
+def read(row: DerivedRow, cls: type[Row]) -> Row | None:
+    """A stored row as it was written; None where something else was put in its place."""
+    try:
+        return msgspec.json.decode(row.data, type=cls)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

@@ -17,7 +17,7 @@ import msgspec
 
 from spark_hooks.events import Event
 from spark_plugin import codec
-from spark_plugin.errors import StoreError
+from spark_plugin.errors import BadLine, StoreError
 from spark_plugin.projection import importance, published
 from spark_plugin.projection.projector import Extensions, Projector
 from spark_plugin.projection.state import SNAPSHOT_VERSION, State, dump, load
@@ -42,6 +42,7 @@ class Projection:
         self._projector: Projector | None = None
         self._reader: Reader | None = None
         self._snapshot_at = 0
+        self._stale = False
 
     def begin(self, transaction: Transaction) -> None:
         """Catch up with all that is stored, by whomever."""
@@ -66,10 +67,18 @@ class Projection:
         self._reader = None
 
     def abort(self) -> None:
-        """The transaction was undone: the state is read again from the store before it is used again."""
+        """The transaction was undone: the state is read again from the store before more is taken in.
+
+        Until then questions are answered from what was known: a store that cannot be written unlearns nothing.
+        """
         with self._lock:
-            self._projector = self._reader = None
-            self._ready.clear()
+            self._stale, self._reader = True, None
+
+    def renew(self) -> None:
+        """In a child process after a fork: begin anew. The parent's threads, which may hold the lock, are not here."""
+        self._lock = threading.RLock()
+        self._ready = threading.Event()
+        self._projector = self._reader = None
 
     def rest(self, transaction: Transaction) -> None:
         """Write a snapshot, so that the next start has nothing to catch up with."""
@@ -82,10 +91,12 @@ class Projection:
         """Bring the state to the newest stored position; nothing is written."""
         with self._lock:
             upto = reader.position()
-            if self._projector is None or self._projector.state.position > upto:
-                self._projector = Projector(self._restored(reader, upto), self._extensions)
-            for _ in self._replayed(self._projector, reader, upto):
-                self._projector.effects.clear()
+            projector = self._projector
+            if projector is None or self._stale or projector.state.position > upto:
+                projector = Projector(self._restored(reader, upto), self._extensions)
+            for _ in self._replayed(projector, reader, upto):
+                projector.effects.clear()
+            self._projector, self._stale = projector, False
             self._ready.set()
 
     def rebuild(self, transaction: Transaction) -> int:
@@ -138,7 +149,13 @@ class Projection:
             yield {row.position: self._again(projector, row, reader, made.get(row.position, [])) for row in rows}
 
     def _again(self, projector: Projector, row: EventRow, reader: Reader, made: list[DerivedRow]) -> float:
-        return self._take(projector, row.position, codec.decode(row.data), reader, made)
+        try:
+            event = codec.decode(row.data)
+        except BadLine as error:
+            log.warning("the event at position %d cannot be read and is passed over: %s", row.position, error)
+            projector.state.position = row.position
+            return row.importance
+        return self._take(projector, row.position, event, reader, made)
 
     def _take(
         self, projector: Projector, position: int, event: Event, reader: Reader, made: Sequence[DerivedRow]

@@ -123,7 +123,7 @@ class Projector:
         deviations = 0.0
         if card.category is not None:
             seen = self._category(card.category).bids
-            size = math.log1p(event.bid / card.reserve if card.reserve else event.bid)
+            size = math.log1p(event.bid) - (math.log1p(card.reserve) if card.reserve else 0.0)
             deviations = seen.deviation(size)
             seen.add(size)
         self._review(event, event.agent_id, card.category)
@@ -138,7 +138,8 @@ class Projector:
         scores = eidos.observe_award(card.facts, card.forecast, event.agent_id, event.bid, first)
         before = card.status
         attempt = Attempt(card.attempts + 1, forecast, event.bid, scores)
-        card.assign(attempt)
+        for old in card.assign(attempt):
+            self.state.agents[old.forecast.agent_id].open_attempts -= 1
         self._move(before, card.status)
         row = ledger.AwardRow(attempt.number, event.agent_id, forecast.success, forecast.base_rate, event.bid, scores)
         self._note(made or row, event.task_id, card)

@@ -6,6 +6,7 @@ from spark_eidos import AwardForecast
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import BidSubmitted, Event, TaskAssigned, TaskCompleted, TaskFailed, TaskPosted
 from spark_plugin import codec
+from spark_plugin.errors import BadLine
 from spark_plugin.projection import ledger
 from spark_plugin.projection.cards import Attempt, TaskCard
 from spark_plugin.projection.state import State
@@ -20,7 +21,7 @@ def recall(state: State, task_id: str, position: int, reader: Reader) -> TaskCar
     """The card of a task, as it was before `position`; None when it was never heard of."""
     card = state.tasks.pop(task_id, None)
     if card is None and state.tasks_left:
-        card = _read_back(task_id, position, reader)
+        card = read_back(task_id, position, reader)
     if card is not None:
         keep(state, task_id, card)
     return card
@@ -32,11 +33,15 @@ def keep(state: State, task_id: str, card: TaskCard) -> None:
     state.tasks_left += len(forget_oldest(state.tasks, MAX_TASKS))
 
 
-def _read_back(task_id: str, position: int, reader: Reader) -> TaskCard | None:
+def read_back(task_id: str, position: int, reader: Reader) -> TaskCard | None:
+    """The card of a task as it was before `position`, made from its own events; None when there are none."""
     card: TaskCard | None = None
     rows: list[DerivedRow] = []
     for stored in reader.events(Filter(task=task_id, before=position)):
-        event = codec.decode(stored.data)
+        try:
+            event = codec.decode(stored.data)
+        except BadLine:
+            continue  # it was passed over when it came, too
         if card is None:
             if not isinstance(event, (TaskPosted, BidSubmitted, TaskAssigned)):
                 continue

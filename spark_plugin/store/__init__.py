@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spark_plugin.errors import StoreError
 from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter, Reader, Store, Transaction
-from spark_plugin.store.sqlite import SqliteStore
+from spark_plugin.store.sqlite import SqliteStore, has_store, translated
 
 __all__ = [
     "DeadLetter",
@@ -16,6 +16,7 @@ __all__ = [
     "Reader",
     "Store",
     "Transaction",
+    "exists",
     "open_store",
     "path_of",
 ]
@@ -27,6 +28,12 @@ def path_of(url: str) -> Path:
     if scheme != "sqlite" or not found or not path or path == ":memory:":
         raise StoreError(url, "is no URL of a store", "write sqlite:///relative.db or sqlite:////absolute.db")
     return Path(path).expanduser()
+
+
+def exists(url: str) -> bool:
+    """Whether there is a store at `url`. Raises `StoreError` where that cannot be told."""
+    with translated(url):
+        return has_store(path_of(url))
 
 
 def open_store(url: str, *, create: bool = True) -> Store:

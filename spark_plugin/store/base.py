@@ -77,6 +77,10 @@ class Reader(Protocol):
         """The events that `which` lets through, in the order of their positions."""
         ...
 
+    def first_since(self, time: float) -> int:
+        """Position of the first event whose time is `time` or later; one more than `position` when there is none."""
+        ...
+
     def count(self, which: Filter) -> int:
         """How many events `which` lets through."""
         ...

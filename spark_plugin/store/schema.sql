@@ -14,6 +14,7 @@ CREATE TABLE events (
     UNIQUE (source, id)
 );
 CREATE INDEX events_type ON events (type);
+CREATE INDEX events_time ON events (time);
 CREATE INDEX events_task ON events (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX events_agent ON events (agent_id) WHERE agent_id IS NOT NULL;
 

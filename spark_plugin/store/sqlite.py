@@ -38,6 +38,10 @@ class SqliteReader:
         sql = f"SELECT {_EVENT} FROM events {where} ORDER BY position {order} LIMIT ?"
         return [EventRow(*row) for row in self._rows(sql, (*values, -1 if limit is None else limit))]
 
+    def first_since(self, time: float) -> int:
+        [(first,)] = self._rows("SELECT min(position) FROM events WHERE time >= ?", (time,))
+        return self.position() + 1 if first is None else int(first)
+
     def count(self, which: Filter) -> int:
         if which == Filter():
             return self.position()
@@ -159,10 +163,10 @@ class SqliteStore(SqliteReader):
     def __init__(self, path: Path, url: str, *, create: bool = True) -> None:
         self.url = url
         self.path = path
-        if path.is_dir():
-            raise StoreUnavailable(url, "is a directory", "name a file")
-        target = path if create or path.exists() else None
         with translated(url):
+            if path.is_dir():
+                raise StoreUnavailable(url, "is a directory", "name a file")
+            target = path if create or has_store(path) else None
             self._writer = _connect(target)
             _prepare(self._writer, url)
             reading = self._writer if target is None else _connect(target)
@@ -219,6 +223,14 @@ class SqliteStore(SqliteReader):
             self._writer.close()
 
 
+def has_store(path: Path) -> bool:
+    """Whether there is anything in the file. Raises `OSError` where the system refuses to say."""
+    try:
+        return path.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +256,9 @@ def _prepare(db: sqlite3.Connection, url: str) -> None:
         return
     if "meta" not in tables or "events" not in tables:
         raise StoreCorrupt(url, "is a database, but no Spark store")
-    (version,) = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() or ("0",)
+    (version,) = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() or ("",)
+    if not str(version).isdecimal():
+        raise StoreCorrupt(url, f"does not say which schema it has, but {version!r}")
     if int(version) > SCHEMA:
         raise StoreTooNew(url, f"has schema {version}, this Spark knows {SCHEMA}")
 
@@ -272,6 +286,10 @@ def translated(where: str) -> Iterator[None]:
         raise UnfitRow(where, str(error)) from error
     except (sqlite3.InterfaceError, sqlite3.DataError, OverflowError, UnicodeError) as error:
         raise UnfitRow(where, f"a value cannot be stored: {error}") from error
+    except sqlite3.ProgrammingError as error:
+        if "binding" in str(error):
+            raise UnfitRow(where, f"a value cannot be stored: {error}") from error
+        raise StoreUnavailable(where, f"is closed: {error}", "open it again") from error
     except sqlite3.OperationalError as error:
         raise StoreUnavailable(where, f"cannot be used now: {error}") from error
     except sqlite3.DatabaseError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from spark_advisor.statistics import Z99, others_rate, percent, wilson
+from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
 from spark_hooks.views import SwarmView, TallyView, Touched
 
@@ -33,8 +33,8 @@ def _excelling(
 ) -> Iterable[Finding]:
     if own.outcomes < MIN_OUTCOMES:
         return
-    others = others_rate(everybody.successes, everybody.outcomes, own.successes, own.outcomes)
-    if wilson(own.successes, own.outcomes, Z99)[0] <= others + MIN_GAP:
+    beside = others(everybody, own)
+    if beside is None or wilson(own.successes, own.outcomes, Z99)[0] <= max(beside) + MIN_GAP:
         return
     rate = own.successes / own.outcomes
     low, high = wilson(own.successes, own.outcomes)
@@ -43,10 +43,10 @@ def _excelling(
         category="agent_performance",
         title=f"{agent} succeeds in {own.successes} of {own.outcomes} {tasks}",
         detail=f"{agent} succeeds in {percent(rate)} of its {tasks} (95% interval {percent(low)} to "
-        f"{percent(high)}), the others in {percent(others)}.",
+        f"{percent(high)}), the others in {percent(beside.rate)}.",
         suggested_action=f"Prefer {agent} for {tasks}." if category else f"Prefer {agent}.",
         action={"action": "prefer", "agent": agent, "category": category},
-        priority=round(0.8 * (rate - others), 4),
+        priority=round(0.8 * (rate - beside.rate), 4),
         evidence=tuple(evidence),
         evidence_count=own.outcomes,
         agent=agent,

@@ -55,8 +55,8 @@ class Overruns:
             return
         if mean_interval(agent.overrun, Z99)[0] <= math.log(OVERRUN):
             return
-        low, high = (math.exp(bound) for bound in mean_interval(agent.overrun, Z95))
-        factor = math.exp(agent.overrun.mean)
+        low, high = (_factor(bound) for bound in mean_interval(agent.overrun, Z95))
+        factor = _factor(agent.overrun.mean)
         yield Finding(
             category="bid_optimization",
             title=f"{touched.agent} costs {factor:.1f} times what it bids",
@@ -70,3 +70,7 @@ class Overruns:
             agent=touched.agent,
             interval=(low, high),
         )
+
+
+def _factor(logarithm: float) -> float:
+    return math.exp(min(logarithm, 50.0))  # beyond that, how much more it costs says nothing more

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from spark_advisor.statistics import Z99, others_rate, percent, wilson
+from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
 from spark_hooks.views import SwarmView, TallyView, Touched
 
 MIN_OUTCOMES = 5
 MIN_GAP = 0.05  # a difference smaller than this is not worth anybody's time, however certain
+LONE_BAR = 0.5  # with nobody to compare with: an agent that fails most of its tasks is worth a word all the same
 STREAK = 4
 STREAK_CHANCE = 0.01
 
@@ -35,20 +36,22 @@ def _failing(
 ) -> Iterable[Finding]:
     if own.outcomes < MIN_OUTCOMES:
         return
-    others = others_rate(everybody.successes, everybody.outcomes, own.successes, own.outcomes)
-    if wilson(own.successes, own.outcomes, Z99)[1] >= others - MIN_GAP:
+    beside = others(everybody, own)
+    bar = LONE_BAR if beside is None else min(beside) - MIN_GAP
+    if wilson(own.successes, own.outcomes, Z99)[1] >= bar:
         return
     failures, rate = own.outcomes - own.successes, own.successes / own.outcomes
     low, high = wilson(own.successes, own.outcomes)
     tasks = f"tasks of category '{category}'" if category else "tasks"
+    compared = "too little is known of others" if beside is None else f"the others in {percent(beside.rate)}"
     yield Finding(
         category="failure_prevention",
         title=f"{agent} fails {failures} of {own.outcomes} {tasks}",
         detail=f"{agent} succeeds in {percent(rate)} of its {tasks} (95% interval {percent(low)} to "
-        f"{percent(high)}), the others in {percent(others)}.",
+        f"{percent(high)}), {compared}.",
         suggested_action=f"Give {tasks} to other agents until {agent} has been looked at.",
         action={"action": "avoid", "agent": agent, "category": category},
-        priority=round(others - rate, 4),
+        priority=round((LONE_BAR if beside is None else beside.rate) - rate, 4),
         evidence=tuple(evidence),
         evidence_count=own.outcomes,
         agent=agent,
@@ -69,7 +72,7 @@ class FailureStreaks:
         before = agent.outcomes - agent.failure_streak
         failed_before = before - agent.successes
         usual = (failed_before + 1.0) / (before + 2.0)
-        chance = usual**agent.failure_streak
+        chance = max(usual**agent.failure_streak, 1e-12)
         if before < MIN_OUTCOMES or chance > STREAK_CHANCE:
             return
         low, high = wilson(failed_before, before)
@@ -81,7 +84,7 @@ class FailureStreaks:
             suggested_action=f"Pause {touched.agent} and look at its last failures.",
             action={"action": "pause", "agent": touched.agent},
             priority=round(min(1.0, (1.0 - chance) * (1.0 - usual)), 4),
-            evidence=tuple(agent.recent_failures),
+            evidence=tuple(agent.recent_failures[-agent.failure_streak :]),
             evidence_count=agent.failure_streak,
             agent=touched.agent,
             interval=(low, high),

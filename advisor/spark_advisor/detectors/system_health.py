@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from spark_advisor.statistics import Z95, mean_interval
 from spark_hooks.records import Advisory, Finding
 from spark_hooks.views import SwarmView, Touched
 
 MIN_EVALUATED = 50
+Z = 3.5  # it is looked at after every outcome: a mean that wanders by chance must not trip it
 
 
 class WorthlessForecasts:
-    """The success forecasts score worse than the plain base rate."""
+    """The success forecasts score worse than the plain base rate, beyond what chance would do."""
 
     name = "worthless_forecasts"
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
-        loss, base = view.forecasts.mean_log_loss, view.forecasts.mean_base_log_loss
-        if view.forecasts.evaluated < MIN_EVALUATED or loss is None or base is None or loss <= base:
+        excess = view.forecasts.excess
+        if excess.n < MIN_EVALUATED or excess.mean <= 0.0 or mean_interval(excess, Z)[0] <= 0.0:
             return
+        low, high = mean_interval(excess, Z95)
         yield Finding(
             category="system_health",
             title="The success forecasts are worth less than the base rate",
-            detail=f"Over {view.forecasts.evaluated} attempts they lost {loss:.4f} nats each, the base rate "
-            f"{base:.4f}.",
+            detail=f"Over {excess.n} attempts each lost {excess.mean:.4f} nats more than the base rate would have "
+            f"(95% interval {low:.4f} to {high:.4f}).",
             suggested_action="Do not follow recommendations until the forecasts have caught up.",
             action={"action": "ignore_forecasts"},
-            priority=round(min(1.0, 0.4 + (loss - base) / base), 4),
+            priority=round(min(1.0, 0.4 + excess.mean), 4),
             evidence=(touched.event_id,),
-            evidence_count=view.forecasts.evaluated,
+            evidence_count=excess.n,
+            interval=(low, high),
         )
 
 
