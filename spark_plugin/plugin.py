@@ -23,7 +23,7 @@ from spark_hooks.plugins import Plugins
 from spark_hooks.signals import SIGNALS
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, Recorder
-from spark_plugin.capture import Capture, Ingested, journal_directory, waiting
+from spark_plugin.capture import Capture, Ingested, JournalTerms, journal_directory, waiting
 from spark_plugin.projection import Extensions, Projection, published
 from spark_plugin.readers import Advice, EventLog, Memories, Predictions, Readable, scoreboard, summary
 from spark_plugin.settings import Settings
@@ -256,6 +256,7 @@ def _off(settings: Settings) -> Spark:
 
 def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
     directory = journal_directory(settings.store)
+    durable = settings.durability == "power"
     plugins = Plugins(strict=settings.strict)
     readable = Readable(settings.store)
     spark = Spark(settings, plugins, readable)
@@ -263,12 +264,12 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
     projection = Projection(_extensions(spark.hooks, plugins))
     spark._capture = Capture(
         directory,
-        lambda: open_store(settings.store),
+        lambda: open_store(settings.store, durable=durable),
         projection,
         batch=settings.batch,
+        terms=JournalTerms(durable, settings.journal_max_bytes, settings.on_full),
         redact=lambda: spark.hooks.redact if plugins.implemented("redact") else None,
         tallies=lambda: {"rejected": bridge.rejected.total(), "plugin_errors": plugins.errors.total()},
-        renewed=(projection.renew, readable.renew),
     )
     plugins.register(Recorder(spark._capture), "spark-recorder")
     plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=False), "spark")

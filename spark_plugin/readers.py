@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ class Readable:
         self._url = url
         self._store: Store | None = None
         self._inherited: Store | None = None
+        self._process = os.getpid()
         self._lock = threading.Lock()
 
     @property
@@ -40,6 +42,8 @@ class Readable:
 
     def store(self) -> Store:
         """The store. Raises `StoreError` when it cannot be read."""
+        if os.getpid() != self._process:
+            self._renew()
         with self._lock:
             if self._store is not None:
                 return self._store
@@ -48,18 +52,18 @@ class Readable:
             self._store = open_store(self._url, create=False)
             return self._store
 
-    def renew(self) -> None:
-        """In a child process after a fork: use another connection. The parent's is kept, and never closed here."""
-        self._inherited = self._store
-        self._store = None
-        self._lock = threading.Lock()
-
     def close(self) -> None:
         """Let go of the store; it is opened again when it is read again."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
                 self._store = None
+
+    def _renew(self) -> None:
+        """In a child process after a fork: use another connection. The parent's is kept, and never closed here."""
+        self._process = os.getpid()
+        self._inherited, self._store = self._store, None
+        self._lock = threading.Lock()
 
 
 class EventLog:

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import platformdirs
@@ -29,6 +29,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Off: nothing is connected, nothing is written, every hook answers empty."""
     store: str = msgspec.field(default_factory=default_store)
     """URL of the event store; sqlite:///relative.db or sqlite:////absolute.db."""
+    durability: Literal["process", "power"] = "process"
+    """What an acknowledged event survives: the death of the process, or a power cut (synced before `send` returns)."""
+    journal_max_bytes: Annotated[int, msgspec.Meta(ge=16 << 20)] = 1 << 30
+    """Disk that a process's journal may take while the store takes nothing."""
+    on_full: Literal["drop", "block"] = "drop"
+    """What happens when the journal has reached its bound: the event is dropped and counted, or `send` waits."""
     batch: Annotated[int, msgspec.Meta(ge=1, le=MAX_BATCH)] = 1000
     """Most events stored and projected in one transaction."""
     strict: bool = False

@@ -1,7 +1,8 @@
 """Capture: from `send` into the journal in microseconds, from the journal into the store in batches."""
 
 from spark_plugin.capture.capture import Capture, journal_directory
+from spark_plugin.capture.dead import waiting
 from spark_plugin.capture.ingest import Ingested, Projection
-from spark_plugin.capture.journal import waiting
+from spark_plugin.capture.journal import JournalTerms
 
-__all__ = ["Capture", "Ingested", "Projection", "journal_directory", "waiting"]
+__all__ = ["Capture", "Ingested", "JournalTerms", "Projection", "journal_directory", "waiting"]

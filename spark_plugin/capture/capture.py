@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,14 @@ from spark_hooks import Receipt
 from spark_hooks.events import Event
 from spark_plugin.capture.drainer import Drainer, encode
 from spark_plugin.capture.ingest import Ingested, Projection
-from spark_plugin.capture.journal import Journal, JournalSealed, RecordTooLarge
+from spark_plugin.capture.journal import (
+    DEFAULT_TERMS,
+    Journal,
+    JournalFull,
+    JournalSealed,
+    JournalTerms,
+    RecordTooLarge,
+)
 from spark_plugin.redaction import Redact
 from spark_plugin.store import Store, path_of
 
@@ -30,7 +37,7 @@ def journal_directory(store_url: str) -> Path:
 class Capture:
     """Takes events in. Opening never raises for the disk's sake: what cannot be journaled is dropped, and counted.
 
-    `renewed` are called in a child process after a fork, before the child's own journal is opened.
+    After a fork the child captures into a journal of its own, from its first event on.
     """
 
     def __init__(
@@ -40,15 +47,16 @@ class Capture:
         projection: Projection,
         *,
         batch: int,
+        terms: JournalTerms = DEFAULT_TERMS,
         redact: Callable[[], Redact | None] = lambda: None,
         tallies: Callable[[], Mapping[str, int]] = dict,
-        renewed: Iterable[Callable[[], None]] = (),
     ) -> None:
         self.dropped: Counter[str] = Counter()
         """Events that could not be kept, by type."""
         self._directory = directory
+        self._terms = terms
         self._outside = tallies
-        self._renewed = tuple(renewed)
+        self._projection = projection
         self._new_drainer = partial(
             Drainer,
             open_store=open_store,
@@ -71,7 +79,7 @@ class Capture:
             return self._drop(event, self._trouble or "closed")
         try:
             self._journal.append(encode(event))
-        except (OSError, RecordTooLarge, JournalSealed) as error:
+        except (OSError, RecordTooLarge, JournalFull, JournalSealed) as error:
             return self._drop(event, str(error))
         return Receipt(event.id, "journaled")
 
@@ -117,7 +125,7 @@ class Capture:
         self._process = os.getpid()
         self._forking = threading.Lock()
         try:
-            journal = Journal(self._directory)
+            journal = Journal(self._directory, self._terms)
         except OSError as error:
             self._trouble = f"journal {self._directory} cannot be written: {error.strerror or error}"
             log.warning("events are dropped: %s", self._trouble)
@@ -135,8 +143,7 @@ class Capture:
                 self._journal.disown()
                 self._inherited = self._drainer  # with its store: a child must not close its parent's connections
                 self._journal = self._drainer = None
-                for renew in self._renewed:
-                    renew()
+                self._projection.renew()
                 self._open(told=self.tallies())
             self._process = os.getpid()
 

@@ -12,8 +12,9 @@ import msgspec
 
 from spark_hooks import SparkError
 from spark_hooks.events import AnyEvent, Event
+from spark_plugin.capture.dead import dead_sets
 from spark_plugin.capture.ingest import Ingested, Projection, bury, ingest
-from spark_plugin.capture.journal import Journal, dead_sets
+from spark_plugin.capture.journal import Journal
 from spark_plugin.redaction import Redact, redacted
 from spark_plugin.store import DeadLetter, Store
 
@@ -122,6 +123,7 @@ class Drainer(threading.Thread):
             ingest(self._store, [], self._projection)  # catches up, so that questions are answered before any event
         if not self._recovered:
             self._recover(self._store)
+        self._journal.prepare()
         payloads, end = self._journal.read(self._batch)
         if payloads:
             self.total = self.total.plus(self._carry(self._store, payloads))

@@ -30,6 +30,10 @@ class Projection(Protocol):
         """The transaction was undone: forget what it changed."""
         ...
 
+    def renew(self) -> None:
+        """In a child process after a fork: begin anew, with locks of its own."""
+        ...
+
     def rest(self, transaction: Transaction) -> None:
         """No more events come for now: leave things so that the next start is quick."""
         ...

@@ -1,8 +1,7 @@
 """The journal: where an event is safe the moment `send` returns, until the store has it.
 
 One set of files per process (and per coordinator in it), in a directory beside the store: ``<name>.lock`` and
-``<name>.<number>.seg``. Whoever holds the lock owns the set; a set whose lock is free belonged to a process that died,
-and is drained by whoever starts next.
+``<name>.<number>.seg``. Whoever holds the lock owns the set; see `spark_plugin.capture.dead`.
 """
 
 from __future__ import annotations
@@ -13,13 +12,16 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-from spark_plugin.capture.segment import FIRST, Segment, salvage
+from spark_plugin.capture.segment import FIRST, Make, MappedFile, Segment
 
 SEGMENT_BYTES = 8 << 20
 MAX_RECORD = SEGMENT_BYTES // 2
+MIN_SEGMENTS = 2
+"""One to write to and one to read from: a journal cannot be smaller."""
+BLOCK_S = 0.05
 
 
 class RecordTooLarge(ValueError):
@@ -33,34 +35,73 @@ class JournalSealed(ValueError):
         super().__init__("closed")
 
 
+class JournalFull(ValueError):
+    """The journal has reached its bound, and the store takes nothing."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the journal has reached its bound of {max_bytes} bytes")
+
+
+class JournalTerms(NamedTuple):
+    """What a journal promises.
+
+    It takes up to `max_bytes` of disk (two segments at least); when they are used up, `append` raises `JournalFull`, or
+    waits with `on_full` "block". With `durable`, `append` returns when the record is on the disk; senders that wait at
+    the same time share one sync (group commit: DeWitt et al., SIGMOD 1984).
+    """
+
+    durable: bool = False
+    max_bytes: int = 1 << 30
+    on_full: Literal["drop", "block"] = "drop"
+
+
+DEFAULT_TERMS = JournalTerms()
+
+
 class Journal:
     """This process's own set: `append` is for senders, the rest for the drainer. Raises `OSError` from the disk."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, terms: JournalTerms = DEFAULT_TERMS, *, make: Make = MappedFile) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.directory = directory
+        self.appended = 0
+        """Records ever taken in."""
         self._name = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
         self._lock_file = _own(directory, self._name)
+        self._terms = terms
+        self._most = max(MIN_SEGMENTS, terms.max_bytes // SEGMENT_BYTES)
+        self._make = make
         self._lock = threading.Lock()
         self._segments: deque[Segment] = deque()
+        self._spare: Segment | None = None
         self._made = 0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
-        self.appended = 0
-        """Records ever taken in."""
-        self._roll()
+        self._syncing = threading.Lock()
+        self._synced = 0
+        self._unsynced: list[Segment] = []  # left full since the last sync
+        self._segments.append(self._new_segment())
 
     def append(self, payload: bytes) -> None:
-        """Take one record in. Raises `RecordTooLarge`, `JournalSealed`, or `OSError` when the disk is full."""
+        """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk."""
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
+        while not self._taken_in(payload):
+            if self._terms.on_full == "drop":
+                raise JournalFull(self._terms.max_bytes)
+            time.sleep(BLOCK_S)  # until the drainer has made room, or the journal is sealed
+        if self._terms.durable:
+            self._sync(self.appended)
+
+    def prepare(self) -> None:
+        """Have the next segment ready before it is needed: reserving one takes longer than a sender should wait."""
         with self._lock:
-            if self._sealed:
-                raise JournalSealed
-            if not self._segments[-1].fits(payload):
-                self._roll()
-            self._segments[-1].append(payload)
-            self.appended += 1
+            wanted = self._spare is None and not self._sealed and self._segments[-1].end > SEGMENT_BYTES // 4
+            wanted = wanted and len(self._segments) < self._most
+        if wanted:
+            spare = self._new_segment()
+            with self._lock:
+                self._spare = spare
 
     def read(self, limit: int) -> tuple[list[bytes], int]:
         """Up to `limit` of the oldest records, and where they end, for `release`; they stay until released."""
@@ -83,7 +124,7 @@ class Journal:
     def release(self, end: int) -> None:
         """The records up to `end` are stored: forget them."""
         with self._lock:
-            self._segments[0].release(self._read_to, end)
+            self._segments[0].release(self._read_to, end, durable=self._terms.durable)
             self._read_to = end
 
     def seal(self) -> None:
@@ -95,11 +136,14 @@ class Journal:
         """Give up the set; its files go when everything in them was stored, else they wait for whoever starts next."""
         with self._lock:
             self._sealed = True
+            if self._spare is not None:
+                self._spare.remove()
+                self._spare = None
             for segment in self._segments:
                 segment.remove() if drained else segment.close()
             self._segments.clear()
             if drained:
-                _lock_path(self.directory, self._name).unlink(missing_ok=True)
+                lock_path(self.directory, self._name).unlink(missing_ok=True)
             os.close(self._lock_file)
 
     def disown(self) -> None:
@@ -107,69 +151,55 @@ class Journal:
 
         No lock is taken: the thread that may hold it is not here.
         """
-        for segment in self._segments:
+        for segment in (*self._segments, *([self._spare] if self._spare else [])):
             segment.close()
         os.close(self._lock_file)
 
-    def _roll(self) -> None:
+    def _taken_in(self, payload: bytes) -> bool:
+        """Copy a record in; False when there is no room for it now."""
+        with self._lock:
+            if self._sealed:
+                raise JournalSealed
+            if not self._segments[-1].fits(payload) and not self._roll():
+                return False
+            self._segments[-1].append(payload)
+            self.appended += 1
+            return True
+
+    def _roll(self) -> bool:
+        """Go on in the next segment; False when the bound is reached."""
+        if len(self._segments) >= self._most:
+            return False
+        self._unsynced.append(self._segments[-1])
+        self._segments.append(self._spare or self._new_segment())
+        self._spare = None
+        return True
+
+    def _sync(self, number: int) -> None:
+        """Return when the record of this number is on the disk. Whoever comes first syncs for all who wait."""
+        with self._syncing:
+            if self._synced >= number:
+                return
+            with self._lock:
+                target = self.appended
+                segments = [*self._unsynced, *([self._segments[-1]] if self._segments else [])]
+                self._unsynced.clear()
+            for segment in segments:
+                segment.sync()
+            self._synced = target
+
+    def _new_segment(self) -> Segment:
         self._made += 1
-        path = self.directory / f"{self._name}.{self._made:08d}.seg"
-        self._segments.append(Segment(path, SEGMENT_BYTES))
+        segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+        if self._terms.durable:
+            segment.sync()
+            _sync_directory(self.directory)
+        return segment
 
 
-class DeadSet:
-    """The files of a process that died, held by us until drained."""
-
-    def __init__(self, directory: Path, name: str, lock_file: int) -> None:
-        self._directory = directory
-        self._name = name
-        self._lock_file = lock_file
-
-    def records(self) -> Iterator[bytes]:
-        """Every whole record, in the order they were taken in."""
-        for path in self._segments():
-            yield from salvage(path)
-
-    def remove(self) -> None:
-        """Its records are stored: take the files off the disk, the lock last."""
-        for path in self._segments():
-            path.unlink(missing_ok=True)
-        _lock_path(self._directory, self._name).unlink(missing_ok=True)
-        self.release()
-
-    def release(self) -> None:
-        """Let go of the set as it is."""
-        os.close(self._lock_file)
-
-    def _segments(self) -> list[Path]:
-        return sorted(self._directory.glob(f"{self._name}.*.seg"))
-
-
-def dead_sets(directory: Path) -> Iterator[DeadSet]:
-    """The sets whose owners are gone, each taken into our own hands."""
-    for path in sorted(directory.glob("*.lock")):
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except OSError:
-            continue  # drained by another meanwhile, or not ours to read
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            continue
-        yield DeadSet(directory, path.stem, descriptor)
-
-
-def waiting(directory: Path) -> int:
-    """How many records in the directory's segments, of the living and the dead, are not stored yet."""
-    return sum(1 for path in directory.glob("*.seg") for _ in _peek(path))
-
-
-def _peek(path: Path) -> Iterator[bytes]:
-    try:
-        yield from salvage(path)
-    except OSError:
-        return  # unlinked meanwhile
+def lock_path(directory: Path, name: str) -> Path:
+    """The lock file of a set."""
+    return directory / f"{name}.lock"
 
 
 def _own(directory: Path, name: str) -> int:
@@ -177,9 +207,14 @@ def _own(directory: Path, name: str) -> int:
     unnamed = directory / f"{name}.new"
     descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    unnamed.rename(_lock_path(directory, name))
+    unnamed.rename(lock_path(directory, name))
     return descriptor
 
 
-def _lock_path(directory: Path, name: str) -> Path:
-    return directory / f"{name}.lock"
+def _sync_directory(directory: Path) -> None:
+    """A new file's name, too, must outlast a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -36,6 +36,9 @@ def exists(url: str) -> bool:
         return has_store(path_of(url))
 
 
-def open_store(url: str, *, create: bool = True) -> Store:
-    """The store at `url`; without `create`, a missing one reads as empty. Raises `StoreError`."""
-    return SqliteStore(path_of(url), url, create=create)
+def open_store(url: str, *, create: bool = True, durable: bool = False) -> Store:
+    """The store at `url`. Raises `StoreError`.
+
+    Without `create`, a missing one reads as empty. With `durable`, what is committed survives a power cut.
+    """
+    return SqliteStore(path_of(url), url, create=create, durable=durable)

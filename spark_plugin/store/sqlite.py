@@ -160,7 +160,7 @@ class SqliteStore(SqliteReader):
     file reads as an empty store and nothing is made.
     """
 
-    def __init__(self, path: Path, url: str, *, create: bool = True) -> None:
+    def __init__(self, path: Path, url: str, *, create: bool = True, durable: bool = False) -> None:
         self.url = url
         self.path = path
         with translated(url):
@@ -168,6 +168,7 @@ class SqliteStore(SqliteReader):
                 raise StoreUnavailable(url, "is a directory", "name a file")
             target = path if create or has_store(path) else None
             self._writer = _connect(target)
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             _prepare(self._writer, url)
             reading = self._writer if target is None else _connect(target)
             if target is not None:
@@ -237,7 +238,6 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     db = sqlite3.connect(
         ":memory:" if path is None else path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
-    db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA temp_store = MEMORY")
     return db
 

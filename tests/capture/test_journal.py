@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spark_plugin.capture import waiting
-from spark_plugin.capture.journal import Journal, JournalSealed, RecordTooLarge, dead_sets
+from spark_plugin.capture.dead import dead_sets
+from spark_plugin.capture.journal import Journal, JournalSealed, RecordTooLarge
 
 
 def files(directory: Path, ending: str = "") -> list[str]:

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from spark_plugin import Settings, codec, register
@@ -89,19 +90,32 @@ for n in range(300):
 """
 
 
-def killed_while_sending(url: str, name: str, after: int) -> list[str]:
-    """A process that is killed once it has told of some acknowledged events; all that it told of."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SENDER, url, name, str(THREADS)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None
-        told = [process.stdout.readline().strip() for _ in range(after)]
-        process.send_signal(signal.SIGKILL)
-        told += [line.strip() for line in process.stdout]
-    assert process.returncode == -signal.SIGKILL
-    assert all(told)
+@contextmanager
+def sending(url: str, name: str, threads: int = THREADS) -> Iterator[subprocess.Popen[str]]:
+    """A process that sends without end, and tells the ids of what was acknowledged; it is killed in the end."""
+    arguments = [sys.executable, "-c", SENDER, url, name, str(threads)]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def told_by(process: subprocess.Popen[str], n: int | None = None) -> list[str]:
+    """The next ids that a process tells; all that are left, without `n`."""
+    assert process.stdout is not None
+    lines = process.stdout if n is None else [process.stdout.readline() for _ in range(n)]
+    told = [line.strip() for line in lines]
+    assert all(told), "it ended by itself"
     return told
+
+
+def killed_while_sending(url: str, name: str, after: int) -> list[str]:
+    """All acknowledged events of a process that was killed after it had told of some."""
+    with sending(url, name) as process:
+        told = told_by(process, after)
+        process.kill()
+        return told + told_by(process)
 
 
 def stored(url: str) -> Counter[str]:
@@ -166,21 +180,17 @@ def test_a_forked_child_keeps_a_journal_of_its_own(url: str) -> None:
 
 def test_the_set_of_a_stopped_process_is_left_to_it(url: str, directory: Path, impatient: None) -> None:
     """Stopped is not dead: its lock is held, nobody takes its events, and it goes on where it was."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SENDER, url, "stopped", "1"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None
-        told = [process.stdout.readline().strip() for _ in range(50)]
+    with sending(url, "stopped", threads=1) as process:
+        told = told_by(process, 50)
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
         left = sorted(path.name for path in directory.iterdir())
         start_again(url)  # the stopped one may hold the store's lock: nothing is said of what is stored
         assert sorted(path.name for path in directory.iterdir()) == left
         process.send_signal(signal.SIGCONT)
-        told += [process.stdout.readline().strip() for _ in range(50)]
-        process.send_signal(signal.SIGKILL)
-        told += [line.strip() for line in process.stdout]
+        told += told_by(process, 50)
+        process.kill()
+        told += told_by(process)
     start_again(url)
     assert set(told) <= set(stored(url))
     assert set(stored(url).values()) == {1}

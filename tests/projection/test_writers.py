@@ -107,7 +107,10 @@ def test_two_processes_at_once(url: str, store: Store) -> None:
         for name in ("one", "other")
     ]
     for process in processes:
-        _, complaints = process.communicate(timeout=60)
+        try:
+            _, complaints = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert process.returncode == 0, complaints
     assert store.position() == 2 * 3 * 120
     assert store.check() == []

@@ -1,0 +1,66 @@
+"""Journals of processes that died: a set whose lock is free is drained by whoever starts next."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from spark_plugin.capture.journal import lock_path
+from spark_plugin.capture.segment import salvage
+
+
+class DeadSet:
+    """The files of a process that died, held by us until drained."""
+
+    def __init__(self, directory: Path, name: str, lock_file: int) -> None:
+        self._directory = directory
+        self._name = name
+        self._lock_file = lock_file
+
+    def records(self) -> Iterator[bytes]:
+        """Every whole record, in the order they were taken in."""
+        for path in self._segments():
+            yield from salvage(path)
+
+    def remove(self) -> None:
+        """Its records are stored: take the files off the disk, the lock last."""
+        for path in self._segments():
+            path.unlink(missing_ok=True)
+        lock_path(self._directory, self._name).unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the set as it is."""
+        os.close(self._lock_file)
+
+    def _segments(self) -> list[Path]:
+        return sorted(self._directory.glob(f"{self._name}.*.seg"))
+
+
+def dead_sets(directory: Path) -> Iterator[DeadSet]:
+    """The sets whose owners are gone, each taken into our own hands."""
+    for path in sorted(directory.glob("*.lock")):
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except OSError:
+            continue  # drained by another meanwhile, or not ours to read
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            continue
+        yield DeadSet(directory, path.stem, descriptor)
+
+
+def waiting(directory: Path) -> int:
+    """How many records in the directory's segments, of the living and the dead, are not stored yet."""
+    return sum(1 for path in directory.glob("*.seg") for _ in _peek(path))
+
+
+def _peek(path: Path) -> Iterator[bytes]:
+    try:
+        yield from salvage(path)
+    except OSError:
+        return  # unlinked meanwhile
