@@ -105,6 +105,7 @@ class Spark:
             "memories": known.get("memories", 0),
             "advisories": known.get("advisories", 0),
             "unmatched": known.get("unmatched", 0),
+            "parked": known.get("parked", 0),
             "predictions": self.predictions.summary(),
             "capture": {
                 "lag": lag,

@@ -16,7 +16,7 @@ from spark_hooks.events import EVENT_TYPES, AnyEvent, BidSubmitted, CustomEvent,
 from spark_plugin import codec
 from spark_plugin.errors import BadLine
 
-bounded = settings(max_examples=200, deadline=None)
+bounded = settings(max_examples=100, deadline=None)
 
 # --- any event at all ------------------------------------------------------------------------------------------------
 

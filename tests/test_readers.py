@@ -312,7 +312,7 @@ def test_rows_come_in_the_order_in_which_tasks_were_heard_of(long: Spark) -> Non
     first = {
         row["task_id"]: row["position"]
         for row in long.events.query(limit=None)
-        if row["type"] in ("task_posted", "bid_submitted", "task_assigned")
+        if row["type"].startswith(("task_", "bid_"))
     }
     order = [(first[row["task_id"]], row["attempt"]) for row in rows]
     assert order == sorted(order)

@@ -12,12 +12,13 @@ from spark_hooks.events import (
     AgentJoined,
     BidSubmitted,
     CustomEvent,
+    TaskAssigned,
     TaskCompleted,
     TaskFailed,
     TaskPosted,
     ToolExecuted,
 )
-from spark_hooks.plugins import Plugins
+from spark_hooks.plugins import WITHHELD, Plugins
 from spark_plugin import codec
 from spark_plugin.redaction import redacted
 
@@ -98,21 +99,81 @@ def test_a_plugin_that_leaves_no_valid_event_is_told_so():
         redacted(TaskFailed(task_id="t"), lambda text: "")
 
 
-def test_texts_go_through_every_plugin_and_survive_one_that_fails():
-    class Hiding:
-        @hookimpl
-        def redact(self, text):
-            return hide(text)
+class Hiding:
+    @hookimpl
+    def redact(self, text):
+        return hide(text)
 
-    class Failing:
-        @hookimpl
-        def redact(self, text):
-            raise RuntimeError("no")
 
+class Failing:
+    @hookimpl
+    def redact(self, text):
+        raise RuntimeError("no")
+
+
+def test_texts_go_through_every_plugin():
     hooks = Hooks(Plugins())
-    hooks.register(Failing())
     hooks.register(Hiding())
     assert redacted(TaskFailed(task_id="t", reason=SECRET), hooks.redact).reason == "[hidden]"
+
+
+def test_where_a_plugin_fails_no_text_is_stored_but_two_tasks_stay_two():
+    hooks = Hooks(Plugins())
+    hooks.register(Failing())
+    one, other = (redacted(TaskFailed(task_id=task, reason=SECRET), hooks.redact) for task in (SECRET, "t2"))
+    assert one.reason == other.reason == WITHHELD
+    assert SECRET not in repr(one)
+    assert one.task_id != other.task_id
+    assert one.task_id == redacted(TaskFailed(task_id=SECRET), hooks.redact).task_id
+
+
+# --- without any plugin ----------------------------------------------------------------------------------------------
+
+TOKEN = "ghp" + "_" + "a1B2c3D4e5F6" * 3
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TaskPosted(task_id="t", description=f"use {TOKEN} to push", candidates=["ada", TOKEN], category=TOKEN),
+        TaskCompleted(task_id="t", agent_id="a", result=f"remote set to https://{TOKEN}@github.com/x/y"),
+        TaskFailed(task_id=TOKEN, agent_id=TOKEN, reason=TOKEN),
+        AgentJoined(agent_id="a", name=TOKEN, capabilities=[TOKEN]),
+        ToolExecuted(agent_id="a", tool=f"git push {TOKEN}", success=True),
+        CustomEvent(type="deploy", about=TOKEN, extra={"env": [{"TOKEN": TOKEN}, (TOKEN,)], TOKEN: 1}),
+        CustomEvent(type="deploy", attributes={"trace": TOKEN}),
+    ],
+    ids=lambda event: event.type,
+)
+def test_a_well_known_kind_of_secret_is_taken_out_wherever_it_stands(event):
+    clean = redacted(event)
+    assert TOKEN not in repr(clean)
+    assert redacted(clean) == clean
+    assert codec.decode(codec.encode(clean.__class__(**fields(clean) | {"id": "e", "source": "s"}))).id == "e"
+
+
+def fields(event) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}
+
+
+def test_ids_that_hold_secrets_stay_apart_and_stay_the_same():
+    one, other = (redacted(TaskFailed(task_id=f"job-{n}-{TOKEN}")).task_id for n in (1, 2))
+    assert one != other
+    assert one == redacted(TaskAssigned(task_id=f"job-1-{TOKEN}", agent_id="a")).task_id
+    alike = {redacted(TaskFailed(task_id=TOKEN[:-1] + end)).task_id for end in "xyz"}
+    assert len(alike) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Fix the login bug", "see commit 3f2a9c1d", "token budget of 500", "the password field is too short", "🙂", ""],
+)
+def test_ordinary_text_stays_as_it_is(text):
+    event = TaskPosted(task_id="t-1", description=text, extra={"note": text})
+    assert redacted(event) is event
+
+
+# --- which texts -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cls", EVENT_TYPES.values())

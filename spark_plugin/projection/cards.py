@@ -88,7 +88,11 @@ class TaskCard:
 
     first_position: int
     status: str = "open"
+    """Completed once an attempt succeeded; else open while one is open or none was made; else failed. In this way the
+    order in which attempts are heard of makes no difference."""
     posted: bool = False
+    waited: bool = False
+    """Something was waited for in vain: nothing of this task waits any more."""
     candidates: tuple[str, ...] = ()
     category: str | None = None
     reserve: float | None = None
@@ -96,6 +100,8 @@ class TaskCard:
     bids: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
     open: list[Attempt] = field(default_factory=list)
+    tried: dict[str, None] = field(default_factory=dict)
+    """The agents that were awarded the task, in that order."""
 
     @property
     def facts(self) -> TaskFacts:
@@ -114,7 +120,10 @@ class TaskCard:
     def assign(self, attempt: Attempt) -> list[Attempt]:
         """A new attempt begins; it closes no other. Returns those given up because too many are open."""
         self.attempts = attempt.number
-        self.status = "open"
+        if self.status == "failed":
+            self.status = "open"
+        self.tried[attempt.forecast.agent_id] = None
+        forget_oldest(self.tried, MAX_BIDS)
         self.open.append(attempt)
         given_up = self.open[:-MAX_OPEN_ATTEMPTS]
         del self.open[:-MAX_OPEN_ATTEMPTS]

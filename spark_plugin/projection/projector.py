@@ -5,7 +5,6 @@ Same log, same state: nothing here asks a clock, draws at random, or depends on 
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,10 +26,11 @@ from spark_hooks.views import Detector, Touched
 from spark_plugin.projection import importance, ledger, tasks
 from spark_plugin.projection.cards import AgentCard, Attempt, CategoryCard, TaskCard, remember
 from spark_plugin.projection.memories import consolidate
+from spark_plugin.projection.park import Parked, is_early, opens
 from spark_plugin.projection.state import State
 from spark_plugin.store import DerivedRow, Reader
 
-log = logging.getLogger("spark.projection")
+_OF_A_TASK = (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -75,18 +75,59 @@ class Projector:
 
         `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
         """
-        self._position, self._reader, self._recorded = position, reader, recorded
+        self._reader = reader
         state = self.state
         state.position = position
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
         types = state.counts.types
         types[event.type] = types.get(event.type, 0) + 1
-        score = self._dispatch(event)
+        score = self._arrived(position, event, recorded)
+        while (task_id := state.park.overdue(state.time)) is not None:
+            self._give_up_waiting(task_id)
         for change in state.book.expire(state.time):
             self._note_advice(change)
         return self._overridden(event, score)
 
-    def _dispatch(self, event: Event) -> float:
+    def _arrived(self, position: int, event: Event, recorded: Sequence[DerivedRow]) -> float:
+        """Apply an event, and what waited for it; or let it wait."""
+        if not isinstance(event, _OF_A_TASK):
+            return self._apply(position, event, recorded)
+        park = self.state.park
+        if is_early(event, self._known(event.task_id)):
+            park.add(event.task_id, Parked(position, self.state.time, event, list(recorded)))
+            return importance.score(event.type)
+        score = self._apply(position, event, recorded)
+        if event.task_id in park.waiting and isinstance(event, (TaskPosted, TaskAssigned)):
+            self._release(event.task_id)
+        return score
+
+    def _release(self, task_id: str) -> None:
+        """Apply what waited for a task, in the order of the log, as far as it waits for nothing more.
+
+        An award that is released may be what an outcome before it waits for: go round until nothing moves.
+        """
+        moved = True
+        while moved:
+            moved = False
+            for parked in self.state.park.of(task_id):
+                if not is_early(parked.event, self._known(task_id)):
+                    self.state.park.leave(task_id, parked)
+                    self._apply(parked.position, parked.event, parked.recorded)
+                    moved = True
+
+    def _give_up_waiting(self, task_id: str) -> None:
+        """Apply what waited for a task without what it waited for."""
+        waiting = self.state.park.of(task_id)
+        self._position = waiting[0].position
+        if self._known(task_id) is not None or any(opens(parked.event) for parked in waiting):
+            self._card(task_id).waited = True
+        for parked in waiting:
+            self.state.park.leave(task_id, parked)
+            self._apply(parked.position, parked.event, parked.recorded)
+
+    def _apply(self, position: int, event: Event, recorded: Sequence[DerivedRow]) -> float:
+        """Apply an event; what follows from it carries its own `position`, whenever it is applied."""
+        self._position, self._recorded = position, recorded
         if isinstance(event, TaskPosted):
             return self._posted(event)
         if isinstance(event, BidSubmitted):
@@ -205,12 +246,12 @@ class Projector:
 
     def _known(self, task_id: str) -> TaskCard | None:
         assert self._reader is not None
-        return tasks.recall(self.state, task_id, self._position, self._reader)
+        return tasks.recall(self.state, task_id, self.state.position, self._reader)
 
     def _card(self, task_id: str) -> TaskCard:
         card = self._known(task_id)
         if card is None:
-            card = TaskCard(self._position)
+            card = TaskCard(min([self._position, *(parked.position for parked in self.state.park.of(task_id))]))
             tasks.keep(self.state, task_id, card)
             self.state.counts.open += 1
         return card

@@ -47,6 +47,7 @@ def summary(state: State) -> Mapping[str, object]:
         "tasks": {"open": counts.open, "completed": counts.completed, "failed": counts.failed},
         "unmatched": counts.unmatched,
         "reposted": counts.reposted,
+        "parked": state.park.count,
         "agents": len(state.agents),
         "categories": len(state.categories),
         "memories": sum(memory.state == "held" for memory in state.memories.values()),

@@ -11,6 +11,7 @@ from spark_eidos import VERSION, Eidos, Scoreboard
 from spark_plugin.projection.cards import AgentCard, CategoryCard, TaskCard
 from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
+from spark_plugin.projection.park import Park
 
 SNAPSHOT_VERSION = f"1:{VERSION}"
 """Changes with the shape of `State` and with the models: a snapshot of another version is not read."""
@@ -43,6 +44,7 @@ class State:
     """Tasks heard of lately, least lately first; the others are read back from the log when they are heard of again."""
     tasks_left: int = 0
     """How many tasks have left `tasks`."""
+    park: Park = field(default_factory=Park)
     eidos: Eidos = field(default_factory=Eidos)
     book: AdvisoryBook = field(default_factory=AdvisoryBook)
     memories: dict[str, Memory] = field(default_factory=dict)

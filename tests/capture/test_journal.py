@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from spark_plugin.capture import waiting
 from spark_plugin.capture.dead import dead_sets
-from spark_plugin.capture.journal import Journal, JournalSealed, RecordTooLarge
+from spark_plugin.capture.journal import Journal, JournalFull, JournalSealed, JournalTerms, RecordTooLarge
+from spark_plugin.capture.segment import MappedFile
 
 
 def files(directory: Path, ending: str = "") -> list[str]:
@@ -293,3 +295,141 @@ def test_a_journal_where_a_file_is_in_the_way_is_an_error_of_the_disk(directory:
     directory.write_text("in the way")
     with pytest.raises(OSError, match="exists"):
         Journal(directory)
+
+
+# bounds
+
+
+SMALL = JournalTerms(max_bytes=3 * 4096)
+
+
+def fill(journal: Journal, size: int = 300) -> int:
+    """Append until the journal is full; returns how many records it took."""
+    for n in range(10_000):
+        try:
+            journal.append(some(1, size)[0])
+        except JournalFull:
+            return n
+    raise AssertionError("it never was full")
+
+
+def test_a_full_journal_refuses_and_takes_again_when_there_is_room(directory: Path, small_segments: int) -> None:
+    journal = Journal(directory, SMALL)
+    taken = fill(journal)
+    assert taken == journal.appended == 39
+    assert len(files(directory, ".seg")) == 3
+    with pytest.raises(JournalFull, match="12288 bytes"):
+        journal.append(some(1)[0])
+    assert len(read_all(journal)) == 39
+    assert fill(journal) >= 26
+    journal.close(drained=False)
+
+
+def test_the_bound_holds_for_the_segment_made_ready_too(directory: Path, small_segments: int) -> None:
+    journal = Journal(directory, SMALL)
+    most = 0
+    for _ in range(60):
+        journal.prepare()
+        with suppress(JournalFull):
+            journal.append(some(1)[0])
+        most = max(most, len(files(directory, ".seg")))
+    assert most == 3
+    journal.close(drained=True)
+    assert files(directory) == []
+
+
+def test_a_full_journal_that_blocks_waits_for_room(directory: Path, small_segments: int) -> None:
+    journal = Journal(directory, SMALL._replace(on_full="block"))
+    records = some(60)
+    sender = threading.Thread(target=lambda: [journal.append(record) for record in records])
+    sender.start()
+    found: list[bytes] = []
+    while len(found) < 60:
+        found += read_all(journal)
+    sender.join(60)
+    assert found == records
+    journal.close(drained=True)
+
+
+def test_the_end_frees_who_waits_for_room(directory: Path, small_segments: int) -> None:
+    journal = Journal(directory, SMALL._replace(on_full="block"))
+    ended: list[type[Exception]] = []
+
+    def send() -> None:
+        try:
+            while True:
+                journal.append(some(1)[0])
+        except JournalSealed as error:
+            ended.append(type(error))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    while journal.appended < 39:
+        pass
+    journal.seal()
+    sender.join(60)
+    assert ended == [JournalSealed]
+    assert len(read_all(journal)) == 39
+    journal.close(drained=True)
+
+
+# the segment that is made ready before it is needed
+
+
+def test_the_next_segment_is_made_ready_once_it_will_be_needed(directory: Path, small_segments: int) -> None:
+    journal = Journal(directory)
+    journal.prepare()
+    assert len(files(directory, ".seg")) == 1, "not yet"
+    for record in some(5):
+        journal.append(record)
+    journal.prepare()
+    journal.prepare()
+    assert len(files(directory, ".seg")) == 2
+    for record in some(20):
+        journal.append(record)
+    assert len(files(directory, ".seg")) == 2, "it was there"
+    assert read_all(journal) == [*some(5), *some(20)]
+    journal.close(drained=True)
+    assert files(directory) == []
+
+
+def test_a_dead_process_may_leave_an_empty_segment(directory: Path, small_segments: int) -> None:
+    journal = Journal(directory)
+    for record in some(5):
+        journal.append(record)
+    journal.prepare()
+    journal.disown()
+    assert len(files(directory, ".seg")) == 2
+    [dead] = dead_sets(directory)
+    assert list(dead.records()) == some(5)
+    dead.remove()
+    assert files(directory) == []
+
+
+def test_order_holds_when_a_segment_is_full_before_the_next_one_is_ready(directory: Path, small_segments: int) -> None:
+    """Making it ready takes long: meanwhile a sender makes one of its own. Also a reader of the dead has the order."""
+    slow, go_on = threading.Event(), threading.Event()
+
+    def make(path: Path, size: int) -> MappedFile:
+        if threading.current_thread().name == "preparing":
+            slow.set()
+            assert go_on.wait(60)
+        return MappedFile(path, size)
+
+    journal = Journal(directory, make=make)
+    preparing = threading.Thread(target=journal.prepare, name="preparing")
+    records = some(60)
+    for record in records[:5]:
+        journal.append(record)
+    preparing.start()
+    assert slow.wait(60)
+    for record in records[5:20]:
+        journal.append(record)
+    go_on.set()
+    preparing.join(60)
+    for record in records[20:]:
+        journal.append(record)
+    journal.disown()
+    [dead] = dead_sets(directory)
+    assert list(dead.records()) == records
+    dead.remove()

@@ -101,6 +101,12 @@ def stamped(events: Iterable[Event], *, start: float = NOON, step: float = 60.0,
     ]
 
 
+def a_day_later() -> list[Event]:
+    """Two events that bring the log's time on by a day: nothing waits for a missing event any more."""
+    envelope = {"source": "/swarm", "writer": "day"}
+    return [CustomEvent(type="tick", id=f"day{n}", time=n * 86_400.0, **envelope) for n in range(2)]
+
+
 def random_log(seed: int, tasks: int = 60) -> list[Event]:
     """A swarm's log with all that happens in one: rival bids, second attempts, early, late, doubled, foreign events."""
     rng = random.Random(seed)

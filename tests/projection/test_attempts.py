@@ -9,7 +9,7 @@ import pytest
 from spark_hooks.events import AgentJoined, AgentLeft, Event
 from spark_plugin.projection import ledger, published
 from spark_plugin.projection.cards import MAX_BIDS, MAX_OPEN_ATTEMPTS
-from tests.projection.swarmlog import Run, assigned, bid, completed, failed, posted, record, stamped
+from tests.projection.swarmlog import Run, a_day_later, assigned, bid, completed, failed, posted, record, stamped
 
 
 def run_of(*events: Event) -> Run:
@@ -116,6 +116,8 @@ def test_the_winner_is_scored_at_the_first_award_only() -> None:
 def test_an_impossible_outcome_is_kept_and_counted_and_teaches_nothing(impossible: Event) -> None:
     run = run_of(posted(), assigned("t1", "ada"), impossible)
     assert run.store.position() == 3
+    assert run.summary()["parked"] == 1, "what it builds on may still come"
+    run.take(a_day_later())
     assert run.summary()["unmatched"] == 1
     assert outcomes(run) == {1: None}
     assert run.state.outcomes == 0
@@ -154,10 +156,11 @@ def test_the_posting_counts_once_and_its_forecast_stands() -> None:
     assert run.summary()["event_types"]["task_posted"] == 7
 
 
-def test_a_task_assigned_before_it_was_posted_has_no_forecast_of_its_winner() -> None:
-    run = run_of(assigned("t1", "ada", 5.0), posted(reserve=100.0), completed("t1", "ada"))
+def test_a_task_assigned_long_before_it_was_posted_has_no_forecast_of_its_winner() -> None:
+    run = run_of(assigned("t1", "ada", 5.0)).take(a_day_later())
+    run.take(stamped([posted(reserve=100.0), completed("t1", "ada")], writer="late"))
     [row] = run.rows()
-    assert row["positions"] == {"posted": None, "assigned": 1, "outcome": 3}
+    assert row["positions"] == {"posted": None, "assigned": 1, "outcome": 5}
     assert (row["candidates"], row["winner"], row["success"], row["bid"]) == ([], {}, {}, None)
     assert row["actual"]["succeeded"] is True
     assert tasks_of(run) == {"open": 0, "completed": 1, "failed": 0}

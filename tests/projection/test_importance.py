@@ -20,6 +20,8 @@ USUAL = [
     AgentLeft(agent_id="ada"),
     ToolExecuted(agent_id="ada", tool="grep", success=True),
     CustomEvent(type="moved"),
+    posted("open", category="bug"),
+    assigned("open", "ada"),
 ]
 """After these nothing of the kind is the first of its kind."""
 
@@ -61,8 +63,8 @@ def test_a_scored_prediction_has_its_own() -> None:
     ("first", "usual"),
     [
         (posted("new", category="docs"), posted("new", category="bug")),
-        (bid("new", "bo", 10.0), bid("new", "ada", 10.0)),
-        (assigned("new", "bo"), assigned("new", "ada")),
+        (bid("open", "bo", 10.0), bid("open", "ada", 10.0)),
+        (assigned("open", "bo"), assigned("open", "ada")),
         (CustomEvent(type="stood_still"), CustomEvent(type="moved")),
     ],
     ids=["category", "bidder", "assignee", "type"],

@@ -21,8 +21,19 @@ from spark_hooks.events import (
     TaskPosted,
     ToolExecuted,
 )
-from spark_plugin.projection import ledger, tasks
-from tests.projection.swarmlog import Run, assigned, bid, completed, posted, random_log, stamped
+from spark_plugin.projection import ledger, park, tasks
+from tests.projection.swarmlog import (
+    Run,
+    a_day_later,
+    assigned,
+    attempt,
+    bid,
+    completed,
+    failed,
+    posted,
+    random_log,
+    stamped,
+)
 
 bounded = settings(max_examples=75, deadline=None)
 
@@ -74,19 +85,20 @@ def heard_of(history: list[Event]) -> set[str]:
 @bounded
 @given(histories)
 def test_counts_stay_consistent(history: list[Event]) -> None:
-    run = Run(batch=9).take(stamped(history))
-    known = run.summary() if history else {"tasks": {}, "unmatched": 0, "event_types": {}}
+    run = Run(batch=9).take([*stamped(history), *a_day_later()])
+    known = run.summary()
     outcomes = sum(isinstance(event, TaskCompleted | TaskFailed) for event in history)
     assert sum(known["tasks"].values()) == len(heard_of(history))
     assert all(count >= 0 for count in known["tasks"].values())
-    assert sum(known["event_types"].values()) == len(history)
+    assert sum(known["event_types"].values()) == len(history) + 2
+    assert known["parked"] == 0
     assert len(run.derived(ledger.SCORE)) + known["unmatched"] == outcomes
 
 
 @bounded
 @given(histories)
 def test_an_attempt_is_taught_and_scored_at_most_once(history: list[Event]) -> None:
-    run = Run().take(stamped(history))
+    run = Run().take([*stamped(history), *a_day_later()])
     attempts = [row for row in run.rows() if row["award"]]
     scored = [row for row in attempts if row["scores"]]
     places = [(row["task_id"], row["attempt"]) for row in attempts]
@@ -218,3 +230,69 @@ def test_a_long_mixed_log_keeps_the_laws(seed: int) -> None:
     assert sum(known["tasks"].values()) == len(heard_of(log))
     assert known["predictions"]["evaluated"] == len(run.derived(ledger.SCORE)) <= len(run.derived(ledger.AWARD))
     assert known["unmatched"] > 0, "the log has outcomes that close nothing, or this test means little"
+
+
+def a_busy_task(rng: random.Random, name: str) -> list[Event]:
+    """A task with rival bids and two attempts by different agents."""
+    first, second = rng.sample(["ada", "bo", "cy"], 2)
+    end = completed if rng.random() < 0.5 else failed
+    return [
+        posted(name, ["ada", "bo", "cy"], category="bug", reserve=100.0),
+        bid(name, first, 40.0),
+        bid(name, second, 50.0),
+        assigned(name, first, 40.0),
+        failed(name, first),
+        assigned(name, second, 50.0),
+        end(name, second),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_events_of_a_task_in_any_order_come_to_the_same(seed: int) -> None:
+    """Early ones wait for what they build on: counts, task states and the scores of every attempt are the same."""
+    rng = random.Random(seed)
+    lives = [a_busy_task(rng, f"t{n}") for n in range(8)]
+    straight = Run(batch=3).take(stamped([event for life in lives for event in life]))
+    shuffled = [rng.sample(life, len(life)) for life in lives]
+    mixed = Run(batch=3).take(stamped([event for life in shuffled for event in life]))
+
+    def scores(run: Run) -> dict[tuple[str, str], dict[str, float]]:
+        kept = ("log_loss", "brier", "base_rate_log_loss")
+        rows = [row for row in run.rows() if row["scores"]]
+        return {(r["task_id"], r["award"]["agent_id"]): {name: r["scores"][name] for name in kept} for r in rows}
+
+    assert mixed.summary()["parked"] == mixed.summary()["unmatched"] == 0
+    for part in ("tasks", "event_types", "agents"):
+        assert mixed.summary()[part] == straight.summary()[part]
+    assert scores(mixed).keys() == scores(straight).keys()
+    assert mixed.state.eidos.success.swarm == straight.state.eidos.success.swarm
+    for agent, card in straight.state.agents.items():
+        other = mixed.state.agents[agent]
+        assert (other.outcomes, other.successes, other.assigned) == (card.outcomes, card.successes, card.assigned)
+    once = [[*life[:2], life[3], life[4]] for life in lives]
+    one = Run(batch=3).take(stamped([event for life in once for event in life]))
+    other = Run(batch=3).take(stamped([event for life in once for event in rng.sample(life, len(life))]))
+    assert scores(other) == scores(one)
+
+
+def test_what_is_missing_is_waited_for_a_day_and_no_longer() -> None:
+    early = [assigned("t1", "ada", 5.0), completed("t1", "ada")]
+    run = Run().take(stamped(early))
+    assert (run.summary()["parked"], run.rows()) == (2, [])
+    run.take(a_day_later())
+    assert run.summary()["parked"] == 0
+    [row] = run.rows()
+    assert (row["positions"], row["actual"]["succeeded"]) == ({"posted": None, "assigned": 1, "outcome": 2}, True)
+
+
+def test_a_full_park_lets_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(park, "MAX_PARKED", 3)
+    run = Run().take(stamped([assigned(f"t{n}", "ada") for n in range(5)]))
+    assert run.summary()["parked"] == 3
+    assert [row["task_id"] for row in run.rows()] == ["t0", "t1"]
+
+
+def test_a_second_word_about_an_ended_attempt_waits_for_nothing() -> None:
+    run = Run().take(stamped([*attempt("t1", "ada", False), failed("t1", "ada"), assigned("t1", "ada")]))
+    assert (run.summary()["unmatched"], run.summary()["parked"]) == (1, 0)
+    assert [bool(row["actual"]) for row in run.rows()] == [True, False]
