@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from spark_advisor import Contender, about, capture_health, ranked, recommend
 from spark_eidos import Forecast, Tally, TaskFacts
+from spark_eidos.rules import clip
 from spark_hooks import Advisory, Prediction, Receipt, Recommendation, hookimpl
 from spark_hooks.events import Event, TaskPosted
 from spark_plugin.capture import Capture
@@ -129,7 +130,7 @@ def _contenders(
 def _contender(state: State, agent_id: str, category: str | None, card: TaskCard | None) -> Contender:
     mean, strength = state.eidos.success.posterior(agent_id, category)
     agent = state.agents.get(agent_id)
-    return Contender(agent_id, mean, strength, _cost(agent_id, agent, card), (_record(agent, category),))
+    return Contender(agent_id, clip(mean), strength, _cost(agent_id, agent, card), (_record(agent, category),))
 
 
 def _cost(agent_id: str, agent: AgentCard | None, card: TaskCard | None) -> float | None:

@@ -287,7 +287,8 @@ def _extensions(hooks: Hooks, plugins: Plugins) -> Extensions:
     extensions = Extensions(score_importance=hooks.score_importance, failed=plugins.failed)
 
     def look_again() -> None:
-        extensions.detectors = [*built_in(), *hooks.detectors()]
+        own = built_in()
+        extensions.detectors = [*own, *hooks.detectors(taken=[detector.name for detector in own])]
 
     look_again()
     plugins.changed = look_again

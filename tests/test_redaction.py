@@ -99,6 +99,12 @@ def test_a_plugin_that_leaves_no_valid_event_is_told_so():
         redacted(TaskFailed(task_id="t"), lambda text: "")
 
 
+def test_two_keys_that_become_one_keep_both_values():
+    event = CustomEvent(type="x", extra={"key 1": 1, "key 2": 2, "key 3": 3})
+    clean = redacted(event, lambda text: text[:3])
+    assert sorted(clean.extra.values()) == [1, 2, 3]
+
+
 class Hiding:
     @hookimpl
     def redact(self, text):

@@ -22,7 +22,7 @@ from spark_hooks.events import CustomEvent, Event, TaskCompleted, TaskPosted
 from spark_plugin import Settings, Spark, register
 from spark_plugin.capture.journal import Journal
 from spark_plugin.errors import SettingsError, StoreCorrupt, StoreError
-from spark_plugin.projection import Projection, tasks
+from spark_plugin.projection import Projection, projection, tasks
 from tests.projection.swarmlog import record
 
 ALL_HOOKS_EMPTY: dict[str, Callable[[Spark], object]] = {
@@ -797,6 +797,18 @@ def test_closing_stores_what_was_sent_and_leaves_no_journal(swarm: Swarm, settin
             post(swarm, f"t{n}")
     assert len(stored(settings.store)) == 500
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["spark.db", "spark.db.capture"]
+
+
+def test_closing_leaves_a_snapshot_so_that_the_next_start_need_not_read_the_log(
+    swarm: Swarm, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with register(swarm, settings=settings):
+        post(swarm, "t1", candidates=["ada"])
+    monkeypatch.setattr(projection.codec, "decode", lambda line: pytest.fail("the log was read"))
+    with register(swarm, settings=settings) as spark:
+        assert spark.hooks.predict("t1").winner == {"ada": 1.0}
+        assert spark.flush(60)
+        assert spark.trouble is None
 
 
 def test_no_thread_stays_behind(swarm: Swarm, settings: Settings) -> None:

@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -25,17 +25,23 @@ class Stamp:
     """Ids that grow with time (random ones cost a store's index dearly) and differ between processes."""
 
     def __init__(self) -> None:
-        self._restart()
+        self._own = self._new()
 
-    def _restart(self) -> None:
-        self._process = os.getpid()
-        self.writer = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
-        self._count = itertools.count(1)
+    @property
+    def writer(self) -> str:
+        """Names this process, in every id of it."""
+        return self._own[1]
 
     def __call__(self) -> str:
-        if os.getpid() != self._process:  # after a fork: parent and child must not share ids
-            self._restart()
-        return f"{self.writer}-{next(self._count):08x}"
+        process, writer, count = self._own
+        if os.getpid() != process:  # after a fork: parent and child must not share ids
+            self._own = self._new()  # all at once: two threads of the child may both come here
+            _, writer, count = self._own
+        return f"{writer}-{next(count):08x}"
+
+    @staticmethod
+    def _new() -> tuple[int, str, Iterator[int]]:
+        return os.getpid(), f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(1)
 
 
 class Bridge:
@@ -52,7 +58,7 @@ class Bridge:
         """Whoever made the bridge; found again through `bridge_of`."""
         self._plugins = plugins
         self._stamp = Stamp()
-        self._receivers: dict[str, Callable[..., Receipt]] = {}
+        self._receivers: dict[str, Callable[..., Receipt | None]] = {}
 
     def connect(self) -> None:
         """Listen to the sender's signals; connecting twice is the same as once."""
@@ -126,10 +132,12 @@ def _now() -> float:
     return round(time.time(), 6)  # as exact as the text of a time can say it
 
 
-def _receiver(bridge: Bridge, cls: type[Event]) -> Callable[..., Receipt]:
+def _receiver(bridge: Bridge, cls: type[Event]) -> Callable[..., Receipt | None]:
     """What blinker calls: a plain function, because blinker looks long and hard at anything else at every send."""
 
-    def receive(sender: object, /, **fields: object) -> Receipt:
+    def receive(sender: object, /, **fields: object) -> Receipt | None:
+        if sender is not bridge.sender:  # blinker takes texts and numbers that are equal for the same
+            return None
         return bridge.receive(cls, fields)
 
     receive.bridge = bridge  # type: ignore[attr-defined]  # so that a bridge can be found by its sender

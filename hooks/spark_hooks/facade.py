@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from spark_hooks.events import Event, TaskPosted
@@ -63,9 +63,10 @@ class Hooks:
         """`text` after every plugin that redacts has had its turn."""
         return self._plugins.refine("redact", "text", text)
 
-    def detectors(self) -> list[Detector]:
-        """The detectors that plugins bring."""
+    def detectors(self, taken: Iterable[str] = ()) -> list[Detector]:
+        """The detectors that plugins bring; names must differ, among each other and from those `taken`."""
         found: list[Detector] = []
+        names = set(taken)
         for plugin, answer in self._plugins.ask("advisory_detectors"):
             try:
                 brought = list(answer)
@@ -73,10 +74,13 @@ class Hooks:
                 self._plugins.failed(plugin, "advisory_detectors", error)
                 continue
             for detector in brought:
-                if _is_detector(detector):
-                    found.append(detector)
-                else:
+                if not _is_detector(detector):
                     self._refuse(plugin, "advisory_detectors", detector)
+                elif detector.name in names:  # they would take turns retiring each other's advice
+                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {detector.name!r} already")
+                else:
+                    names.add(detector.name)
+                    found.append(detector)
         return found
 
     def _checked(self, plugin: str, hook: str, answer: object, kind: type[R]) -> list[R] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
@@ -123,7 +124,8 @@ class Drainer(threading.Thread):
             ingest(self._store, [], self._projection)  # catches up, so that questions are answered before any event
         if not self._recovered:
             self._recover(self._store)
-        self._journal.prepare()
+        with contextlib.suppress(OSError):  # no room for the next segment; emptying this one is what makes room
+            self._journal.prepare()
         payloads, end = self._journal.read(self._batch)
         if payloads:
             self.total = self.total.plus(self._carry(self._store, payloads))
@@ -164,8 +166,11 @@ class Drainer(threading.Thread):
                 continue
             try:
                 events.append(redacted(event, redact))
-            except SparkError as error:
-                letters.append(DeadLetter(event.source, event.id, event.type, f"after redaction: {error}"))
+            except Exception as error:  # ours too: what cannot be redacted must neither be stored nor hold up the rest
+                reason = str(error) if isinstance(error, SparkError) else type(error).__name__
+                letters.append(
+                    DeadLetter(event.source, event.id, event.type, f"redaction left nothing valid: {reason}")
+                )
         return events, letters
 
     def _tell(self, store: Store) -> None:

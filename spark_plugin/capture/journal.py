@@ -98,10 +98,15 @@ class Journal:
         with self._lock:
             wanted = self._spare is None and not self._sealed and self._segments[-1].end > SEGMENT_BYTES // 4
             wanted = wanted and len(self._segments) < self._most
-        if wanted:
-            spare = self._new_segment()
-            with self._lock:
+        if not wanted:
+            return
+        spare = self._new_segment()
+        with self._lock:
+            late = self._sealed or spare.path < self._segments[-1].path  # a sender could not wait and made its own
+            if not late:
                 self._spare = spare
+        if late:
+            spare.remove()
 
     def read(self, limit: int) -> tuple[list[bytes], int]:
         """Up to `limit` of the oldest records, and where they end, for `release`; they stay until released."""
@@ -184,8 +189,13 @@ class Journal:
                 target = self.appended
                 segments = [*self._unsynced, *([self._segments[-1]] if self._segments else [])]
                 self._unsynced.clear()
-            for segment in segments:
-                segment.sync()
+            try:
+                for segment in segments:
+                    segment.sync()
+            except OSError:
+                with self._lock:
+                    self._unsynced = segments[:-1] + self._unsynced  # still to be synced, by whoever comes next
+                raise
             self._synced = target
 
     def _new_segment(self) -> Segment:

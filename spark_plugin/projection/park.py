@@ -29,15 +29,19 @@ class Parked:
 
 @dataclass(slots=True)
 class Park:
-    """What waits, by task; the tasks in the order in which their first event was parked."""
+    """What waits, by task; `order` holds the positions of all of it, oldest first, each with its task."""
 
     waiting: dict[str, list[Parked]] = field(default_factory=dict)
-    count: int = 0
+    order: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return len(self.order)
 
     def add(self, task_id: str, parked: Parked) -> None:
         """Let an event wait."""
         self.waiting.setdefault(task_id, []).append(parked)
-        self.count += 1
+        self.order[parked.position] = task_id
 
     def of(self, task_id: str) -> list[Parked]:
         """What waits for a task, in the order in which it came."""
@@ -47,14 +51,15 @@ class Park:
         """An event waits no more."""
         waiting = self.waiting[task_id]
         waiting.remove(parked)
-        self.count -= 1
+        del self.order[parked.position]
         if not waiting:
             del self.waiting[task_id]
 
     def overdue(self, now: float) -> str | None:
         """A task whose events have waited long enough, or must make room; None when there is none."""
-        for task_id, waiting in self.waiting.items():
-            return task_id if self.count > MAX_PARKED or waiting[0].time + PATIENCE_S <= now else None
+        for task_id in self.order.values():
+            oldest = self.waiting[task_id][0]
+            return task_id if self.count > MAX_PARKED or oldest.time + PATIENCE_S <= now else None
         return None
 
 

@@ -294,7 +294,7 @@ class Projector:
             advisory = change.advisory
             agent = advisory.subject if advisory.subject in self.state.agents else None
             row = DerivedRow(
-                self._position,
+                self.state.position,
                 f"advisory_{change.what}",
                 advisory.id,
                 _encode(advisory),

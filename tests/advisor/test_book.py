@@ -258,6 +258,11 @@ def test_what_cannot_be_stored_does_not_get_into_the_book(book, swarm, scripted,
     assert msgspec.json.decode(msgspec.json.encode(book), type=AdvisoryBook) == book
 
 
+def test_a_detectors_name_cannot_spoil_the_book_either(book, swarm, scripted, finding):
+    book.review(scripted("a\ud800b", [finding("ada")]), swarm, TOUCHED)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(book), type=AdvisoryBook) == book
+
+
 def test_an_advisory_does_not_share_what_the_detector_may_change(book, swarm, scripted, finding):
     action = {"action": "look", "list": [1]}
     book.review(scripted(finds=[finding("ada", action=action)]), swarm, TOUCHED)

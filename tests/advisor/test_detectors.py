@@ -156,6 +156,14 @@ def test_an_agent_that_fails_most_of_its_tasks_is_found_even_with_nobody_to_comp
     assert "others in" not in finding.detail
 
 
+def test_five_of_five_are_no_certainty(new_swarm):
+    good, bad = new_swarm(), new_swarm()
+    good.outcomes_of("bo", None, 5, 0)
+    assert found(FAILING, good, good.outcomes_of("ada", None, 12, 8)) == []
+    bad.outcomes_of("bo", None, 0, 5)
+    assert found(EXCELLING, bad, bad.outcomes_of("ada", None, 6, 14)) == []
+
+
 # --- streaks ---------------------------------------------------------------------------------------------------------
 
 
@@ -234,7 +242,7 @@ def test_a_category_without_competition_is_found(new_swarm, mean_of):
 
 @pytest.mark.parametrize(
     "ratios",
-    [[0.99] * 9, [0.8] * 50, [0.94, 0.95] * 20, [0.5, 1.4] * 10, []],
+    [[0.99] * 9, [0.8] * 50, [0.94, 0.95] * 20, [0.6, 1.4] * 10, []],
     ids=["too few", "cheap", "at the bound", "unsure", "none"],
 )
 def test_of_other_categories_there_is_nothing_to_say(new_swarm, mean_of, ratios):

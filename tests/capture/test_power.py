@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,11 +25,12 @@ DURABLE = JournalTerms(durable=True)
 class Disk:
     """All files of a journal, as they are in memory and as they are on the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, before_sync: Callable[[Path], None] = lambda path: None) -> None:
         self.files: dict[Path, Volatile] = {}
+        self._before_sync = before_sync
 
     def make(self, path: Path, size: int) -> Volatile:
-        self.files[path] = Volatile(size)
+        self.files[path] = Volatile(size, partial(self._before_sync, path))
         path.touch()
         return self.files[path]
 
@@ -42,13 +47,16 @@ class Disk:
 class Volatile:
     """A file whose writes stay in memory until it is synced."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, before_sync: Callable[[], None]) -> None:
+        self._before_sync = before_sync
         self._memory = bytearray(size)
         self.on_disk = bytes(size)
         self.view = memoryview(self._memory)
 
     def sync(self) -> None:
-        self.on_disk = bytes(self._memory)
+        written = bytes(self._memory)
+        self._before_sync()
+        self.on_disk = written
 
     def close(self) -> None: ...
 
@@ -101,25 +109,70 @@ def test_without_syncing_it_would_not(directory: Path, small_segments: int) -> N
     assert lost(directory, JournalTerms(durable=False), ["append"] * 40, seed=1)
 
 
+class Senders:
+    """Threads that each send one record; what was acknowledged must be on the disk at that moment."""
+
+    def __init__(self, journal: Journal, disk: Disk) -> None:
+        self.acknowledged: list[bytes] = []
+        self.missing: list[bytes] = []
+        self._journal = journal
+        self._disk = disk
+        self._threads: list[threading.Thread] = []
+
+    def send(self, *records: bytes) -> None:
+        self._threads.append(threading.Thread(target=self._send, args=records))
+        self._threads[-1].start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(60)
+
+    def _send(self, *records: bytes) -> None:
+        for record in records:
+            with suppress(OSError):
+                self._journal.append(record)
+                self.acknowledged.append(record)
+                if not any(record in file.on_disk for file in list(self._disk.files.values())):
+                    self.missing.append(record)
+
+
 def test_senders_that_wait_together_each_find_their_record_on_the_disk(directory: Path, small_segments: int) -> None:
     disk = Disk()
     journal = Journal(directory, DURABLE, make=disk.make)
-    missing: list[bytes] = []
+    senders = Senders(journal, disk)
+    for name in "abcd":
+        senders.send(*(f"{name}-{n:04d}".encode() * 10 for n in range(60)))
+    senders.join()
+    assert (senders.missing, len(senders.acknowledged)) == ([], 240)
+    journal.close(drained=True)
 
-    def send(name: str) -> None:
-        for n in range(60):
-            record = f"{name}-{n:04d}".encode() * 10
-            journal.append(record)
-            if not any(record in file.on_disk for file in list(disk.files.values())):
-                missing.append(record)
 
-    threads = [threading.Thread(target=send, args=(name,)) for name in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert missing == []
-    assert journal.appended == 240
+def test_who_waited_for_a_sync_that_failed_is_not_told_it_succeeded(
+    directory: Path, small_segments: int, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    """While one sync takes its time, two records follow into the same segment and one into the next. The sync for all
+    of them fails once, as disks do."""
+    syncs: Counter[str] = Counter()
+    go_on = threading.Event()
+
+    def before_sync(path: Path) -> None:
+        syncs[path.name[-5:]] += 1
+        if path.name.endswith("1.seg"):
+            if syncs["1.seg"] == 2:  # after the one that made it
+                assert go_on.wait(60)
+            if syncs["1.seg"] == 3:
+                raise OSError(5, "Input/output error")
+
+    disk = Disk(before_sync)
+    journal = Journal(directory, DURABLE, make=disk.make)
+    senders = Senders(journal, disk)
+    for n, record in enumerate([b"1" * 100, b"2" * 1000, b"3" * 1000, b"4" * 2000], start=1):
+        senders.send(record)
+        eventually(lambda n=n: journal.appended == n)
+    go_on.set()
+    senders.join()
+    assert len(disk.files) == 2, "the last one went into the next segment"
+    assert senders.missing == []
     journal.close(drained=True)
 
 

@@ -200,6 +200,10 @@ def test_what_was_dropped_is_counted_in_the_status(
         assert spark.status()["capture"]["dropped"] == 2
 
 
+def no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_drops_until_there_is_room_again(
     swarm: Swarm,
     settings: Settings,
@@ -210,20 +214,28 @@ def test_a_full_disk_drops_until_there_is_room_again(
 ) -> None:
     with register(swarm, settings=settings) as spark:
         with monkeypatch.context() as disk:
-
-            def full(*_: object) -> None:
-                raise OSError(28, "No space left on device")
-
-            disk.setattr("os.posix_fallocate", full)
+            disk.setattr("os.posix_fallocate", no_space)
             receipts = post(swarm, *(f"e{n}" for n in range(100)))
             assert states(receipts) == {"journaled", "dropped"}
             assert "No space left" in receipts[-1].reason
         assert states(post(swarm, "after")) == {"journaled"}
-        assert spark.flush(60)
+        eventually(lambda: spark.flush(5))
         lost = sum(receipt.state == "dropped" for receipt in receipts)
-        eventually(lambda: spark.status()["capture"]["dropped"] == lost)
+        assert spark.status()["capture"]["dropped"] == lost
         assert "process:capture-dropped" in advice(spark)
     assert stored(url) == [receipt.event_id for receipt in receipts if receipt.state == "journaled"] + ["after"]
+
+
+def test_while_the_disk_is_full_what_was_journaled_is_stored(
+    swarm: Swarm, settings: Settings, small_segments: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No room for the next segment is no reason not to empty the last one: that is what makes room."""
+    with register(swarm, settings=settings) as spark, monkeypatch.context() as disk:
+        assert spark.flush(60)
+        disk.setattr("os.posix_fallocate", no_space)
+        assert states(post(swarm, *(f"e{n}" for n in range(15)))) == {"journaled"}
+        assert spark.flush(60)
+        assert spark.events.count() == 15
 
 
 def test_an_event_too_large_for_the_journal_is_dropped_alone(

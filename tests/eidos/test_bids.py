@@ -51,9 +51,14 @@ def test_no_finite_amount_makes_an_interval_infinite(history, reserve):
             assert all(math.isfinite(bound) for bound in (forecast.low, forecast.median, forecast.high))
 
 
-def test_no_overflow_where_a_tiny_reserve_met_a_huge_bid():
-    forecast = taught([(None, 1e-300, 1e300)] * 5).predict_one(None, 100.0)
-    assert all(math.isfinite(bound) for bound in (forecast.low, forecast.median, forecast.high))
+@pytest.mark.parametrize(
+    ("reserve", "bid", "asked"),
+    [(1e-300, 1e300, 100.0), (10.0, 20.0, 1.5e308), (100.0, 1e300, 1e14), (1e308, 1e308, 1e308), (None, 1e308, None)],
+)
+def test_amounts_beyond_all_measure_make_nothing_infinite(reserve, bid, asked):
+    forecast = taught([(None, reserve, bid)] * 5).predict_one(None, asked)
+    if forecast is not None:
+        assert all(bound < 1e300 for bound in (forecast.low, forecast.median, forecast.high))
 
 
 @bounded

@@ -11,7 +11,7 @@ import pytest
 import spark_eidos
 
 MODULES = sorted(f"spark_eidos.{module.name}" for module in pkgutil.iter_modules(spark_eidos.__path__))
-WITH_EXAMPLES = {"bids", "bounds", "rules", "success", "winner"}
+WITH_EXAMPLES = {"bids", "bounds", "mean", "rules", "success", "winner"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -103,6 +103,12 @@ def test_scores_are_those_of_what_was_said_before(history, last):
     assert ("bid_covered" in awarded) == (bid is not None and forecast.bid is not None)
 
 
+def test_an_outcome_teaches_of_its_agent_in_its_category():
+    eidos = lived([(TASK, "ada", None, False)] * 10)
+    assert (eidos.success.agents["ada"].outcomes, eidos.success.categories["db"].outcomes) == (10, 10)
+    assert eidos.forecast_award(TASK, "ada").success < eidos.forecast_award(TASK._replace(category=None), "ada").success
+
+
 def test_an_award_is_forecast_with_the_base_rate_of_its_moment():
     eidos = lived([(TASK, "ada", None, True)] * 3)
     award = eidos.forecast_award(TASK, "bo")

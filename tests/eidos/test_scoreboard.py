@@ -51,6 +51,8 @@ def test_attempts_add_up(history):
     assert same(summary["base_rate_log_loss"], base_loss)
     assert same(summary["skill"], None if loss is None else 1 - loss / base_loss)
     assert same(summary["ece"], recomputed_ece(history))
+    assert board.excess.n == len(history)
+    assert same(board.excess.mean, loss - base_loss if history else 0.0)
     assert (board.mean_log_loss, board.mean_base_log_loss) == (summary["log_loss"], summary["base_rate_log_loss"])
 
 

@@ -202,8 +202,10 @@ def test_the_limit_holds_for_all_plugins_together(hooks, limit, expected):
         {"id": ["a1"]},
         {"title": 5},
         {"action": None},
+        {"action": {"a": 2**70}},
+        {"title": "\ud800"},
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_an_advisory_with_wrong_fields_is_nonsense_too(hooks, plugins, wrong):
     """msgspec's constructors do not check: a plugin can hand over an `Advisory` that is none."""

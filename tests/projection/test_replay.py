@@ -239,6 +239,15 @@ def test_tasks_read_back_from_the_log_make_no_difference(most: int, monkeypatch:
     assert narrow.contents() == roomy.contents()
 
 
+def test_a_task_heard_of_in_this_batch_does_not_leave_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its newest events are not in the store yet: it could not be read back. The one not heard of for longest goes."""
+    monkeypatch.setattr(tasks, "MAX_TASKS", 4)
+    run = Run(batch=4).take(stamped([posted(f"t{n}") for n in range(1, 5)]))
+    run.take(stamped([assigned("t1", "ada"), posted("t5"), posted("t6"), completed("t1", "ada")], writer="x"))
+    assert run.rows()[0]["actual"] == {"succeeded": True, "winner": "ada", "winning_bid": None}
+    assert set(run.state.tasks) == {"t1", "t4", "t5", "t6"}
+
+
 def test_a_task_comes_back_with_all_that_was_known_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Category, forecasts, attempts: the late outcome is scored and taught as if nothing had come between."""
     monkeypatch.setattr(tasks, "MAX_TASKS", 3)

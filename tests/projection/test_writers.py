@@ -119,6 +119,26 @@ def test_two_processes_at_once(url: str, store: Store) -> None:
     assert run.summary()["predictions"]["evaluated"] == 240
 
 
+def test_what_one_process_tells_before_the_other_told_what_it_builds_on(url: str, store: Store) -> None:
+    """One posts and assigns, the other works; the worker's process is the quicker one to drain."""
+    poster, worker = Swarm(), Swarm()
+    settings = Settings(store=url)
+    with register(poster, settings=settings) as first, register(worker, settings=settings) as second:
+        for n in range(20):
+            signals.task_completed.send(worker, task_id=f"t{n}", agent_id="ada")
+        assert second.flush(60)
+        assert second.predictions.summary()["evaluated"] == 0
+        assert second.status()["parked"] == 20
+        for n in range(20):
+            signals.task_posted.send(poster, task_id=f"t{n}", description="", candidates=["ada"])
+            signals.task_assigned.send(poster, task_id=f"t{n}", agent_id="ada")
+        assert first.flush(60)
+        assert first.predictions.summary()["evaluated"] == 20
+        assert first.status()["tasks"] == {"open": 0, "completed": 20, "failed": 0}
+        assert (first.status()["parked"], first.status()["unmatched"]) == (0, 0)
+    assert Run(store).contents() == heard_by_one(store)
+
+
 def test_a_process_asked_after_another_wrote_catches_up(store: Store) -> None:
     """Its own next batch is projected on top of what the other stored."""
     one, other = Run(store), Run(store)

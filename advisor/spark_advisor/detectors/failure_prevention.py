@@ -12,7 +12,7 @@ MIN_OUTCOMES = 5
 MIN_GAP = 0.05  # a difference smaller than this is not worth anybody's time, however certain
 LONE_BAR = 0.5  # with nobody to compare with: an agent that fails most of its tasks is worth a word all the same
 STREAK = 4
-STREAK_CHANCE = 0.01
+STREAK_CHANCE = 0.002  # it is looked at after every outcome
 
 
 class FailingAgents:
