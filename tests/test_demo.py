@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 
 from spark_hooks import Recommendation
-from spark_plugin import demo
+from spark_plugin import Spark, demo
 from spark_plugin.coordinator import Outcome, Result, Task
 from spark_plugin.demo import arms, files, tasks, workers
 from spark_plugin.demo.records import Bin
@@ -33,6 +33,7 @@ DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "bz2": bz2.decompress,
     "lzma": lzma.decompress,
 }
+from spark_plugin.errors import StoreUnavailable
 
 
 def prose(size: int, seed: int = 1) -> bytes:
@@ -365,3 +366,10 @@ def test_the_progress_bar_keeps_quiet_where_nobody_watches(capsys: pytest.Captur
     with demo.progress_bar() as progress:
         progress(1, 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_demo_whose_store_takes_nothing_ends_with_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Spark, "flush", lambda self, timeout=None: False)
+    with pytest.raises(StoreUnavailable):
+        demo.run(7, None, FEW, STDLIB)

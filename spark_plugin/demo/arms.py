@@ -17,6 +17,7 @@ from spark_plugin.coordinator import Policy, Result, SwarmCoordinator, Task, low
 from spark_plugin.demo.records import ArmResult, Bin, DemoResult
 from spark_plugin.demo.tasks import COUNTS, Job, prepare
 from spark_plugin.demo.workers import workers
+from spark_plugin.errors import StoreUnavailable
 from spark_plugin.plugin import Spark, register
 from spark_plugin.settings import Settings
 
@@ -27,6 +28,7 @@ Progress = Callable[[int, int], None]
 
 _CLOSE = 0.9
 """A candidate is recommended too when its success probability is at least this part of the best one's."""
+FLUSH_S = 20.0
 _SAMPLE_BYTES = 65_536
 _ADVISORIES = 5
 _BINS = 5
@@ -74,8 +76,14 @@ class Adviser:
         return self._advice
 
     def _ask(self, question: TaskPosted) -> list[Recommendation]:
-        self._spark.flush()
+        caught_up(self._spark)
         return self._spark.hooks.recommend(question, question.candidates)
+
+
+def caught_up(spark: Spark) -> None:
+    """Wait until Spark has learned from all that was sent. Raises `StoreUnavailable` when it cannot."""
+    if not spark.flush(FLUSH_S):
+        raise StoreUnavailable(spark.settings.store, spark.trouble or f"has not caught up in {FLUSH_S:g} s")
 
 
 def policies(spark: Spark, rng: random.Random) -> dict[str, Policy]:
@@ -152,7 +160,7 @@ async def _compare(
     for done, task in enumerate(tasks):
         for arm in rng.sample(sorted(swarms), len(swarms)):
             results[arm].append(await swarms[arm].post(task))
-            await asyncio.to_thread(spark.flush)  # so that what Spark has to do takes no time from the next arm
+            await asyncio.to_thread(caught_up, spark)  # so that what Spark has to do takes no time from the next arm
         progress(done + 1, len(tasks))
     return results
 

@@ -105,10 +105,12 @@ def _beside(text: str, begin: int, name: str, separator: str, start: int) -> Gen
         start = annotated(text, start)
     in_query = named.strong and separator == "=" and text[begin - 1 : begin] in ("?", "&", ";")
     value = value_at(text, start, shell=separator == "=" and name.isupper())
-    if in_query or _whole_line(text, begin, separator, value):
+    if in_query or (not named.plural and _whole_line(text, begin, separator, value)):
         value = value._replace(form=Form.SHELL)
     if "," in separator:
         value = value._replace(form=Form.BARE)
+    if "%3" in separator and (following := text.find("%26", value.start, value.end)) > 0:
+        value = value._replace(end=following)
     compared = "==" in separator and value.form != Form.QUOTED
     if not compared and not _alike(name, text[value.start : value.end]):
         yield from judged(text, value, named)

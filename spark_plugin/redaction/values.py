@@ -29,7 +29,7 @@ _STAND_IN = re.compile(
     r"""
       [\W_]* | [xXzZ]{3,}\W* | \\.* | <[^<>]*>.* | \{.*\} | \[[^\]]*\].* | \#\{.* | \(\?.* | [&*][a-z_]+
     | \$(?:\{.* | \(.* | env:.* | \$?[A-Z_][A-Z0-9_]* | [a-zA-Z_]+ | \d) | %[A-Za-z_]\w*% | %%?[a-z] | %\(.*
-    | .*(?:(?<![\w.-])%[sv](?![\w*]) | %\(\w+\) | \{\w*\} | \$[{(]).* | .*(?:\.{3}|[*•…]{3}).* | [-xX]{3,}.{0,4}
+    | .*(?:(?<![\w.-])%[sv](?![\w*]) | %\(\w+\) | \{[a-z_][\w.]+\} | \{\} | \$[{(]).* | .*(?:\.{3}|[*•…]{3}).* | [-xX]{3,}.{0,4}
     | [A-Za-z_][\w.]*\[[^\]]*\][\w.]* | !(?:env|secret|vault|ref|sub|getatt)\b.* | @[\w.]+\(.*
     | (?i:op|vault|secrets?|ref\+\w+|file|env|keyring|arn|https?|data|sha\d+):.* | projects/.*
     | (?:process\.env|os\.environ|os\.getenv|import\.meta|secrets|env|vars|config|settings|self|this|ctx|args|opts
@@ -139,7 +139,7 @@ def _located(value: str) -> bool:
     """A path, a file, an address, a version, a date."""
     if _VERSION.fullmatch(value) or _DATE.fullmatch(value):
         return True
-    return bool(_PATH.fullmatch(value)) and not any(looks_random(part) for part in value.split("/"))
+    return bool(_PATH.fullmatch(value)) and not any(looks_random(part) for part in _TRADE.sub("x", value).split("/"))
 
 
 def _is_strongly(value: str, form: Form) -> bool:

@@ -121,7 +121,9 @@ def password(rng: random.Random) -> str:
 
 def machine_made(rng: random.Random) -> str:
     """A key or token without a look of its own."""
-    return one_of(chars(HEX, 32), chars(HEX, 40), chars(ALNUM, 24), chars(URLSAFE, 43), chars(LOWER, 32), uuid_text)(rng)
+    return one_of(chars(HEX, 32), chars(HEX, 40), chars(ALNUM, 24), chars(URLSAFE, 43), chars(LOWER, 32), uuid_text)(
+        rng
+    )
 
 
 def uuid_text(rng: random.Random) -> str:
@@ -162,7 +164,9 @@ def in_url(rng: random.Random) -> Planted:
 def in_header(rng: random.Random) -> Planted:
     user = base64.b64encode(f"admin:{chars(ALNUM, 15)(rng)}".encode()).decode()
     scheme, secret = rng.choice([("Bearer", chars(URLSAFE, 40)(rng)), ("Basic", user), ("token", chars(HEX, 40)(rng))])
-    form = rng.choice(['curl -H "Authorization: S V" https://x.example', "Authorization: S V", '"Authorization": "S V"'])
+    form = rng.choice(
+        ['curl -H "Authorization: S V" https://x.example', "Authorization: S V", '"Authorization": "S V"']
+    )
     return Planted("header", secret, form.replace("S", scheme, 1).replace("V", secret, 1), "Authorization")
 
 
@@ -189,7 +193,7 @@ LOOK_ALIKES: tuple[Make, ...] = (
     joined("the digest is ", chars(HEX, 32)),
     joined("md5 ", chars(HEX, 32), "  dist/app.tar.gz"),
     joined("trace id ", uuid_text),
-    joined("<img src=\"data:image/png;base64,iVBORw0KGgo", chars(BASE64, 300), "==\">"),
+    joined('<img src="data:image/png;base64,iVBORw0KGgo', chars(BASE64, 300), '==">'),
     joined("payload ", chars(BASE64, 120), "="),
     joined("integrity sha512-", chars(BASE64, 86), "=="),
     joined("/home/dev/.cache/pip/http/a/b/c/", chars(HEX, 56)),
