@@ -23,6 +23,7 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 _MANY = 10**9
+_CHUNK = 1000
 
 
 class Readable:
@@ -81,6 +82,14 @@ class EventLog:
     def count(self, **which: Any) -> int:
         """How many events there are; filters as in `query`."""
         return self._readable.store().count(_filter(which))
+
+    def export(self, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
+        """(position, CloudEvents line) of every event behind `after`, in order; what comes meanwhile is included."""
+        store = self._readable.store()
+        while rows := store.events(Filter(after=after), limit=_CHUNK):
+            for row in rows:
+                yield row.position, row.data
+            after = rows[-1].position
 
     def timeline(self, *, limit: int = 50, **which: Any) -> list[Row]:
         """Events and derived rows together, the newest first; a derived row has the position of its cause."""

@@ -24,6 +24,8 @@ from spark_plugin.coordinator import Outcome, Result, Task
 from spark_plugin.demo import arms, files, tasks, workers
 from spark_plugin.demo.records import Bin
 from spark_plugin.demo.tasks import Job
+from spark_plugin.errors import StoreUnavailable
+from spark_plugin.plugin import Spark
 
 FEW = {"text": 2, "binary": 2, "compressed": 2, "tiny": 2, "huge": 1}
 STDLIB = (Path(os.__file__).parent,)
@@ -33,7 +35,6 @@ DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "bz2": bz2.decompress,
     "lzma": lzma.decompress,
 }
-from spark_plugin.errors import StoreUnavailable
 
 
 def prose(size: int, seed: int = 1) -> bytes:

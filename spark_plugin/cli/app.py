@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from spark_hooks import SparkError
-from spark_plugin.cli import ask, read, replay, show, upkeep
+from spark_plugin.cli import ask, export, read, replay, show, upkeep
 from spark_plugin.cli.common import BadInput, note
 from spark_plugin.errors import SettingsError
 
@@ -35,6 +35,7 @@ def build() -> typer.Typer:
         read.advise,
         ask.predict,
         ask.recommend,
+        export.export,
         upkeep.doctor,
         upkeep.config,
     ):

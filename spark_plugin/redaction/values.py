@@ -29,7 +29,8 @@ _STAND_IN = re.compile(
     r"""
       [\W_]* | [xXzZ]{3,}\W* | \\.* | <[^<>]*>.* | \{.*\} | \[[^\]]*\].* | \#\{.* | \(\?.* | [&*][a-z_]+
     | \$(?:\{.* | \(.* | env:.* | \$?[A-Z_][A-Z0-9_]* | [a-zA-Z_]+ | \d) | %[A-Za-z_]\w*% | %%?[a-z] | %\(.*
-    | .*(?:(?<![\w.-])%[sv](?![\w*]) | %\(\w+\) | \{[a-z_][\w.]+\} | \{\} | \$[{(]).* | .*(?:\.{3}|[*•…]{3}).* | [-xX]{3,}.{0,4}
+    | .*(?:(?<![\w.-])%[sv](?![\w*]) | %\(\w+\) | \{[a-z_][\w.]+\} | \{\} | \$[{(] | \.{3} | [*•…]{3}).*
+    | [-xX]{3,}.{0,4}
     | [A-Za-z_][\w.]*\[[^\]]*\][\w.]* | !(?:env|secret|vault|ref|sub|getatt)\b.* | @[\w.]+\(.*
     | (?i:op|vault|secrets?|ref\+\w+|file|env|keyring|arn|https?|data|sha\d+):.* | projects/.*
     | (?:process\.env|os\.environ|os\.getenv|import\.meta|secrets|env|vars|config|settings|self|this|ctx|args|opts

@@ -181,6 +181,28 @@ def test_predict_and_recommend_shapes(replayed):
     assert abs(sum(one["propensity"] for one in recommendations) - 1) < 1e-9
 
 
+def test_an_export_is_the_stream_again_and_can_go_on_from_where_it_ended(replayed, example, tmp_path):
+    def plain(lines):
+        return [{k: v for k, v in json.loads(line).items() if k != "sparkwriter"} for line in lines]
+
+    assert replayed("export") == 0
+    assert plain(replayed.out.splitlines()) == plain(example.read_text().splitlines())
+    assert "--after 364" in replayed.err
+    assert replayed("export", "--after", 360, "--output", tmp_path / "rest.jsonl") == 0
+    rest = (tmp_path / "rest.jsonl").read_text().splitlines()
+    assert plain(rest) == plain(example.read_text().splitlines()[360:])
+    assert replayed("export", "--after", 364) == 0
+    assert replayed.out == ""
+    assert replayed("export", "--output", tmp_path / "no" / "such" / "folder") == 2
+
+
+def test_an_exported_stream_replayed_elsewhere_gives_the_same_predictions(replayed, tmp_path):
+    before = replayed.json_lines("predictions", "--all")
+    assert replayed("export", "--output", tmp_path / "all.jsonl") == 0
+    replayed.json("replay", tmp_path / "all.jsonl", "--store", "sqlite:///again.db")
+    assert replayed.json_lines("predictions", "--all", "--store", "sqlite:///again.db") == before
+
+
 def test_asking_writes_nothing(replayed, tmp_path):
     before = (tmp_path / "spark.db").read_bytes()
     replayed.json("predict", "--candidate", "ada")

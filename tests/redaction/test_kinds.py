@@ -26,8 +26,8 @@ def left(planted: Planted, text: str) -> str:
 @pytest.mark.parametrize("kind", KNOWN)
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("", ""), ("use ", " today"), ("'", "'"), ('{\\"k\\": \\"', '\\"}'), ("(", ")"), ("line\\n", "\\nline"), ("\t", "\n"),
-     ("a=", "&b=1"), ("x%3D", "%26y"), ("\x1b[32m", "\x1b[0m"), ("\N{LEFT DOUBLE QUOTATION MARK}", "\N{HORIZONTAL ELLIPSIS}")],
+    [("", ""), ("use ", " today"), ("'", "'"), ('{\\"k\\": \\"', '\\"}'), ("(", ")"), ("line\\n", "\\nline"),
+     ("\t", "\n"), ("a=", "&b=1"), ("x%3D", "%26y"), ("\x1b[32m", "\x1b[0m"), ("\N{LEFT DOUBLE QUOTATION MARK}", "\N{DAGGER}")],
 )  # fmt: skip
 def test_tokens_go_and_their_surroundings_stay(kind, before, after):
     rng = random.Random(f"{kind}{before}")
@@ -47,10 +47,10 @@ def test_the_marker_names_the_kind(kind):
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.label} {kind.starts.split()[0]}")
 def test_every_shape_in_the_table_can_be_found(kind):
     """A beginning of the wrong length or a body that begins with an odd character would never match."""
-    bodies = [A40, A40 + A40, "3" + A40 + "4", HEX * 4, "AgE" + A40, f"{HEX}{HEX}-{HEX}{HEX}", string.digits + "/" + A40 + A40,
-              f"{A40[:20]}9.{A40}", "services/" + A40, "services\\/" + A40, "0" + A40, "atlasv1." + A40 * 2, "eyJ" + A40,
-              f"{A40[:6]}.{A40}", "AA" + A40[:33], "9-" + A40, "AB12" * 4, HEX[:2] * 16, "1" + "AB12CD34" * 6, "a" + A40,
-              "i" + HEX * 2, f"TiBSU0Eg{A40}", f"AB12{A40}", "AB12CD34" * 4]  # fmt: skip
+    hexes = ["AB12" * 4, "AB12CD34" * 4, "0f" * 16, HEX * 4, f"{HEX}{HEX}-{HEX}{HEX}"]
+    begun = ["3", "AgE", "0", "eyJ", "9-", "a", "ant-", "TiBSU0Eg", "AB12", "services/", "services\\/", f"{A40[:6]}."]
+    odd = [f"{A40[:20]}9.{A40}", "AA" + A40[:33], "1" + "AB12CD34" * 6, "i" + HEX * 2, "atlasv1." + A40 * 2]
+    bodies = [*hexes, *odd, A40, A40 * 2, f"{string.digits}/{A40}{A40}", *(start + A40 + "4" for start in begun)]
     before = {"terraform token": A40[:14], "airtable token": "pat" + A40[:14], "telegram token": "123456789",
               "discord token": "M" + A40[:23]}.get(kind.label, "")  # fmt: skip
     for start in kind.starts.split():
@@ -120,7 +120,7 @@ CASES = {
     "login(user, password=@S)": "hunter2",
     "?sv=2020&sig=@S&se=x": A40,
     "https://x.example/?X-Amz-Signature=@S&y=1": HEX * 4,
-    "https://discord.com/api/webhooks/123456789012345678/@S": A40 * 2,
+    "https://discord.com/api/webhooks/@S": "123456789012345678/" + A40 * 2,
     "https://api.telegram.org/bot@S/getMe": "123456789:AA" + A40[:33],
     "client-key-data: LS0tLS1CRUdJTi@S": "BSU0EgUFJJVkFURSBLRVktLS0tLQo" + A40,
 }
@@ -152,7 +152,7 @@ def test_private_keys_go_whole(seed):
 def test_two_private_keys_are_two_and_what_is_between_them_stays():
     rng = random.Random(3)
     cut, whole = (private_key(rng) for _ in range(2))
-    while "END" in cut.text or "END" not in whole.text:
+    while "END" in cut.text or not whole.text.endswith("-----"):
         cut, whole = private_key(rng), private_key(rng)
     clean = without_secrets(f"{cut.text}\n\nThe second, in prose:\n{whole.text}\nThe end.")
     assert clean == "[redacted: private key]\n\nThe second, in prose:\n[redacted: private key]\nThe end."

@@ -1,0 +1,94 @@
+"""What holds for every text: redacting twice is redacting once, nothing raises, nothing takes long."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from spark_hooks.cleaning import MAX_TEXT
+from spark_plugin.redaction import without_secrets
+from tests.redaction.planting import KNOWN, OTHERS, PAIRS, look_alike
+
+PIECES = st.sampled_from(
+    ["password", "token", "api_key", "Authorization", "Bearer ", "Basic ", "cookie", "secret", "key", "auth", "pwd", "=",
+     ":", ": ", '"', "'", "`", "\\", "\\n", "\n", " ", ",", "&", "?", "@", "://", "/", "--", "-", "_", ".", "{", "}", "[",
+     "]", "(", ")", "$", "%3D", "%26", "&quot;", "x", "a1B2c3D4e5F6", "hunter2", "[redacted: password]", "sk-", "eyJ",
+     "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA7", "value", "name", "is ",
+     "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "\N{KELVIN SIGN}", "\N{LATIN SMALL LETTER SHARP S}", "\ud800", "\0"],
+)  # fmt: skip
+SECRETS = st.builds(
+    lambda kind, seed: (PAIRS | OTHERS)[kind](random.Random(seed)).text,
+    st.sampled_from(sorted(PAIRS | OTHERS)),
+    st.integers(0, 10**6),
+)
+TOKENS = st.builds(
+    lambda kind, seed: KNOWN[kind](random.Random(seed)), st.sampled_from(sorted(KNOWN)), st.integers(0, 999)
+)
+TEXTS = st.lists(PIECES | SECRETS | TOKENS | st.text(max_size=8), max_size=12).map("".join)
+
+
+@settings(max_examples=600, deadline=None)
+@given(TEXTS)
+@example("password: token: abcdef123456")
+@example("password=token=abcdef123456 token=[redacted: password]abcdef123456")
+@example("://a:[redacted: password]b@c")
+@example('"password": "[redacted: token]a1b2c3d4"')
+@example("\u0130password=hunter2\u0130 token=a1B2c3D4e5F6")
+def test_redacting_twice_is_redacting_once(text):
+    clean = without_secrets(text)
+    assert without_secrets(clean) == clean
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS)
+def test_what_is_left_is_the_text_in_its_order(text):
+    """Between the markers stands what stood there before, and nothing else."""
+    at = 0
+    for piece in without_secrets(text).split("[redacted: "):
+        kept = piece if at == 0 else piece.partition("]")[2]
+        found = text.find(kept, at)
+        assert found >= 0 or "[redacted: " in text
+        at = max(at, found) + len(kept)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.characters(exclude_characters="=:-_./\\,>@ '\"`%&?|", exclude_categories=["Zs", "Cc"])))
+def test_one_word_is_no_secret(text):
+    if len(text) < 20:
+        assert without_secrets(text) == text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**9))
+def test_look_alikes_stay(seed):
+    rng = random.Random(seed)
+    text = "\n".join(look_alike(rng) for _ in range(20))
+    assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "A1", "-", "_", ".", ":", "=", '"', "\\", "@", " ", "\n", "://", "://a:", "x://:a", "sk-", "sk-1", "-eyJ", "eyJa",
+     "ghp_", "xoxb-", "AKIA", "password", "password=", "password: ", 'password="', "password='", '"password", "', "pwd=",
+     "password is ", "--password ", "token: bearer ", "bearer ", "basic ", "cookie: a=b; ", "cookie:", "curl -u a:b ",
+     "mysql -paaaa ", "&quot;password", "password=,a", "=a&a=a", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----",
+     "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA1234\n", "AKIA1234567890ABCDEF ", "1.", "a.a.", "12345678:AAAA",
+     "?sig=", "name: PASSWORD\nvalue: ", "${", "<password>", "key", "\u0130", "%3D", "password for a b "],
+)  # fmt: skip
+def test_no_text_takes_long(unit):
+    """Cost grows with the length of a text, not with its square: a text of the greatest length is done in a moment."""
+    for before in ("", "password=", "x://u:", "authorization: bearer "):
+        text = (before + unit * (MAX_TEXT // len(unit) + 1))[:MAX_TEXT]
+        started = time.process_time()
+        clean = without_secrets(text)
+        assert time.process_time() - started < 1.0  # 20 times what it takes; one that backtracks takes minutes
+        assert len(clean) <= len(text) + clean.count("[redacted: ") * 40
+
+
+def test_a_text_without_secrets_is_the_same_object():
+    text = "a long text that speaks of nothing in particular, " * 20
+    assert without_secrets(text) is text
