@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import msgspec
 
 from spark_plugin import plugin
-from spark_plugin.capture import journal_directory, waiting
+from spark_plugin.capture import journal_directory, mend, waiting
 from spark_plugin.errors import StoreError
 from spark_plugin.readers import summary
 from spark_plugin.settings import Settings
-from spark_plugin.store import Store, exists, open_store
+from spark_plugin.store import Store, exists, open_store, path_of
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -48,8 +48,11 @@ def examine(settings: Settings) -> list[Check]:
 
 
 def recover(settings: Settings) -> Check:
-    """Store what dead processes left in their journals. Raises `StoreError` when the store cannot take it."""
+    """Set a damaged store aside, and store what dead processes left in their journals. Raises `StoreError`."""
     directory = journal_directory(settings.store)
+    if exists(settings.store):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        mend(path_of(settings.store), directory)
     before = waiting(directory)
     if before:
         open_store(settings.store).close()
@@ -94,7 +97,7 @@ def _journal(settings: Settings) -> Check:
 
 def _of_store(store: Store) -> Iterator[Check]:
     wrong = store.check()
-    yield Check("store", not wrong, "; ".join(wrong[:3]) or "sound", "restore it from a backup" if wrong else "")
+    yield Check("store", not wrong, "; ".join(wrong[:3]) or "sound", "spark doctor --recover" if wrong else "")
     position, known = store.position(), summary(store)
     projected = known["position"] if known else 0
     advice = "" if projected == position else "spark doctor --rebuild"

@@ -25,7 +25,6 @@ from spark_plugin.demo import arms, files, tasks, workers
 from spark_plugin.demo.records import Bin
 from spark_plugin.demo.tasks import Job
 from spark_plugin.errors import StoreUnavailable
-from spark_plugin.plugin import Spark
 
 FEW = {"text": 2, "binary": 2, "compressed": 2, "tiny": 2, "huge": 1}
 STDLIB = (Path(os.__file__).parent,)

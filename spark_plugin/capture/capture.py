@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spark_hooks import Receipt
 from spark_hooks.events import Event
-from spark_plugin.capture.drainer import Drainer, encode
+from spark_plugin.capture.drainer import Drainer
 from spark_plugin.capture.ingest import Ingested, Projection
 from spark_plugin.capture.journal import (
     DEFAULT_TERMS,
@@ -22,6 +22,7 @@ from spark_plugin.capture.journal import (
     JournalTerms,
     RecordTooLarge,
 )
+from spark_plugin.capture.record import encode
 from spark_plugin.redaction import Redact
 from spark_plugin.store import Store, path_of
 

@@ -12,21 +12,21 @@ from itertools import islice
 import msgspec
 
 from spark_hooks import SparkError
-from spark_hooks.events import AnyEvent, Event
+from spark_hooks.events import Event
 from spark_plugin.capture.dead import dead_sets
 from spark_plugin.capture.ingest import Ingested, Projection, bury, ingest
 from spark_plugin.capture.journal import Journal
+from spark_plugin.capture.mend import mend
+from spark_plugin.capture.record import decode
+from spark_plugin.errors import StoreCorrupt
 from spark_plugin.redaction import Redact, redacted
-from spark_plugin.store import DeadLetter, Store
+from spark_plugin.store import DeadLetter, Store, path_of
 
 log = logging.getLogger("spark.capture")
 
 POLL_S = 0.02  # senders never wake the drainer: a wake-up costs them more than the event itself
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 5.0
-
-decode: Callable[[bytes], Event] = msgspec.msgpack.Decoder(AnyEvent).decode
-encode: Callable[[Event], bytes] = msgspec.msgpack.Encoder().encode
 
 
 class Drainer(threading.Thread):
@@ -189,7 +189,17 @@ class Drainer(threading.Thread):
             self._failures += 1
             self._changed.notify_all()
         self._close_store()
+        if isinstance(error, StoreCorrupt):
+            self._mend(error)
         return min(retry * 2, LAST_RETRY_S)
+
+    def _mend(self, error: StoreCorrupt) -> None:
+        """Begin a new store in place of a damaged one; what can be read of the old one is drained next."""
+        try:
+            if mend(path_of(error.where), self._journal.directory) is not None:
+                self._recovered = False
+        except OSError as trouble:
+            log.warning("the damaged store %s cannot be set aside: %s", error.where, trouble)
 
     def _rest(self, seconds: float) -> None:
         with self._changed:

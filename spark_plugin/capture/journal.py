@@ -61,12 +61,14 @@ DEFAULT_TERMS = JournalTerms()
 class Journal:
     """This process's own set: `append` is for senders, the rest for the drainer. Raises `OSError` from the disk."""
 
-    def __init__(self, directory: Path, terms: JournalTerms = DEFAULT_TERMS, *, make: Make = MappedFile) -> None:
+    def __init__(
+        self, directory: Path, terms: JournalTerms = DEFAULT_TERMS, *, make: Make = MappedFile, name_prefix: str = ""
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.directory = directory
         self.appended = 0
         """Records ever taken in."""
-        self._name = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
+        self._name = f"{name_prefix}{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
         self._lock_file = _own(directory, self._name)
         self._terms = terms
         self._most = max(MIN_SEGMENTS, terms.max_bytes // SEGMENT_BYTES)

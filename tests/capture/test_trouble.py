@@ -14,8 +14,9 @@ import pytest
 from spark_hooks import Receipt, hookimpl, signals
 from spark_hooks.events import TaskPosted
 from spark_plugin import Settings, Spark, register
-from spark_plugin.capture import Capture, drainer, waiting
+from spark_plugin.capture import Capture, waiting
 from spark_plugin.capture.journal import Journal
+from spark_plugin.capture.record import encode
 from spark_plugin.errors import UnfitRow
 from spark_plugin.projection import Projection
 from spark_plugin.store import EventRow, Filter, open_store, path_of
@@ -142,16 +143,18 @@ def test_what_was_known_is_still_said_while_the_store_is_locked(
             assert spark.hooks.predict("open").success
 
 
-def test_a_store_replaced_by_something_else_is_told(
-    swarm: Swarm, settings: Settings, url: str, impatient: None, eventually: Eventually
+def test_a_store_replaced_by_something_else_is_told_and_never_overwritten(
+    swarm: Swarm, settings: Settings, url: str, impatient: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     path_of(url).write_bytes(b"Dear diary, " * 500)
     with register(swarm, settings=settings) as spark:
         assert states(post(swarm, "a")) == {"journaled"}
-        eventually(lambda: spark.trouble)
-        assert "no database" in (spark.trouble or "")
-        assert advice(spark) == {"process:capture-stalled": "system_health"}
-    assert path_of(url).read_bytes() == b"Dear diary, " * 500
+        while not spark.flush(60):
+            assert "no database" in (spark.trouble or "")
+    [aside] = path_of(url).parent.glob("spark.db.damaged-*")
+    assert aside.read_bytes() == b"Dear diary, " * 500
+    assert aside.name in caplog.text
+    assert stored(url) == ["a"]
 
 
 def test_a_store_set_aside_while_spark_runs_is_made_anew(
@@ -291,7 +294,7 @@ def test_a_poison_event_of_a_dead_process_is_buried_alone(
 
 def whole(name: str) -> bytes:
     """A journal record, as a process of the past wrote it."""
-    return drainer.encode(TaskPosted(task_id=name, description="", id=name, source="/old", time=1.0, writer="old"))
+    return encode(TaskPosted(task_id=name, description="", id=name, source="/old", time=1.0, writer="old"))
 
 
 def left_behind(directory: Path, *records: bytes) -> None:
