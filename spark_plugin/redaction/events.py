@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -122,4 +122,7 @@ def _clean(value: str) -> str:
     return _clean_short(value) if len(value) <= _SHORT else without_secrets(value)
 
 
-_clean_short = lru_cache(maxsize=8192)(partial(without_secrets))
+@lru_cache(maxsize=8192)
+def _clean_short(value: str) -> str:
+    """Categories, tools and states come again and again, too."""
+    return without_secrets(value)

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from spark_plugin.redaction.names import Named, secret_name
 from spark_plugin.redaction.reading import QUOTE, Value, annotated, value_at
 from spark_plugin.redaction.spans import Span, marker
-from spark_plugin.redaction.values import Form, is_secret, looks_random
+from spark_plugin.redaction.values import Form, is_secret, looks_random, stands_in
 
 # The words in the names of secrets. Each pattern begins with letters, not with a choice of words, and the word looks
 # back from there: such a search costs a tenth.
@@ -177,7 +177,10 @@ def _cookies(text: str, low: str) -> Iterator[Span]:
 def _credentials(text: str, second_letter: str, start: int) -> Iterator[Span]:
     """What follows ``Bearer`` or ``Basic``, in a header or out of one."""
     found = _ENCODED.match(text, start)
-    if found and (looks_random if second_letter.lower() == "e" else _user_and_password)(found.group()[:_JUDGED]):
+    if found is None:
+        return
+    value = found.group()[:_JUDGED]
+    if _user_and_password(value) if second_letter.lower() == "a" else looks_random(value) and not stands_in(value):
         yield Span(*found.span(), "credentials")
 
 
@@ -190,12 +193,12 @@ def _user_and_password(encoded: str) -> bool:
 
 def _flag(text: str, low: str, found: re.Match[str]) -> Iterator[Span]:
     """``--password x``, ``curl -u user:x``, ``mysql -px``."""
-    command = low[max(0, found.start() - 120) : found.start()].rpartition("\n")[2]
+    command = low[max(0, found.start() - 300) : found.start()]
     if found["user"]:
         if "curl" in command:
             yield from judged(text, value_at(text, text.index(":", found.end()) + 1, shell=True), _PASSWORD)
     elif found.group().startswith("-p") and len(found.group()) < 4:
-        if "mysql" in command or command.endswith("sshpass "):
+        if "mysql" in command.rpartition("\n")[2] or command.endswith("sshpass "):
             yield from judged(text, value_at(text, found.end(), shell=True), _PASSWORD)
     else:
         name = _name_before(text, found.start() + len(found.group().rstrip()))

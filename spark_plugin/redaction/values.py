@@ -49,7 +49,7 @@ _PLACEHOLDERS = words("""
     bearer basic digest oauth jwt sso saml oidc type types field input output hash hashed encrypted plain plaintext
     random generated auto automatic id ref env environment variable var arg args param params config settings encoded
     of to in for from with is as or and be must should will x xx xxx y z md sha base hex utf aes rsa hs rs es bcrypt
-    argon scrypt uuid v read write admin ptr mgr list source projection o something foobar garbage
+    argon scrypt uuid v read write admin ptr mgr list source projection o something foobar garbage inherit
 """)
 # With a number they are still words of examples, or names of algorithms.
 _COUNTED = words("""
