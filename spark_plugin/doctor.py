@@ -102,8 +102,8 @@ def _of_store(store: Store) -> Iterator[Check]:
     projected = known["position"] if known else 0
     advice = "" if projected == position else "spark doctor --rebuild"
     yield Check("read models", projected == position, f"at position {projected} of {position}", advice)
-    letters = store.dead_letters()
-    reason = f"{len(letters)} events could not be stored" if letters else "none"
+    letters = store.dead_letters(limit=1)
+    reason = f"{store.buried()} events could not be stored" if letters else "none"
     yield Check("dead letters", not letters, reason, f"the first: {letters[0].reason}" if letters else "")
     counters = store.counters()
     lost = counters.get("dropped", 0)

@@ -37,6 +37,7 @@ class StoreError(SparkError):
         super().__init__(f"store {where}: {reason}; {advice or self.advice}")
         self.where = where
         self.reason = reason
+        self.advice = advice or self.advice
 
 
 class StoreUnavailable(StoreError):

@@ -111,7 +111,7 @@ class Spark:
                 "lag": lag,
                 "dropped": counters["dropped"],
                 "rejected": counters["rejected"],
-                "dead_letters": len(store.dead_letters()),
+                "dead_letters": store.buried(),
                 "plugin_errors": counters["plugin_errors"],
             },
         }

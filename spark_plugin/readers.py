@@ -13,6 +13,7 @@ from spark_advisor import about, ranked
 from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
+from spark_plugin.codec import rfc3339
 from spark_plugin.errors import StoreCorrupt
 from spark_plugin.projection import ledger, published
 from spark_plugin.projection.memories import Memory
@@ -95,7 +96,7 @@ class EventLog:
         """Events and derived rows together, the newest first; a derived row has the position of its cause."""
         store, wanted = self._readable.store(), _filter(which)
         rows = [_event_row(row) for row in store.events(wanted, limit=limit, newest_first=True)]
-        derived = store.derived(_without_time(wanted, store), limit=limit, newest_first=True)
+        derived = store.derived(wanted, limit=limit, newest_first=True)
         rows += [_derived_row(row) for row in derived]
         rows.sort(key=lambda row: (row["position"], row["derived"], row["type"]), reverse=True)
         return rows[:limit]
@@ -194,14 +195,6 @@ def _filter(which: dict[str, Any]) -> Filter:
     return Filter(**which)
 
 
-def _without_time(which: Filter, store: Store) -> Filter:
-    """The same filter for derived rows, which have no time of their own but that of the event that caused them."""
-    if which.since is None:
-        return which
-    first = store.first_since(which.since)
-    return msgspec.structs.replace(which, since=None, after=max(which.after or 0, first - 1))
-
-
 def _event_row(row: EventRow) -> Row:
     document = _document(row.data)
     return {
@@ -232,7 +225,7 @@ def _derived_row(row: DerivedRow) -> Row:
         "position": row.position,
         "derived": True,
         "type": row.kind,
-        "time": None,
+        "time": rfc3339(row.time),
         "task_id": row.task_id,
         "agent_id": row.agent_id,
         "importance": row.importance,

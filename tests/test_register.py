@@ -448,8 +448,13 @@ def test_a_task_posted_long_ago_is_still_forecast(swarm: Swarm, short_memory: Se
 def test_a_task_posted_long_ago_still_has_candidates_and_advice(swarm: Swarm, short_memory: Settings) -> None:
     with register(swarm, settings=short_memory) as spark:
         post(swarm, "old", candidates=["ada", "bo"], category="bug")
+        signals.bid_submitted.send(swarm, task_id="old", agent_id="bo", bid=17.0)
         experienced(swarm, spark)
-        assert {one.agent_id for one in spark.hooks.recommend("old")} == {"ada", "bo"}
+        post(swarm, "new", candidates=["bo"])
+        signals.bid_submitted.send(swarm, task_id="new", agent_id="bo", bid=99.0)
+        assert spark.flush(60)
+        given = {one.agent_id: one.expected_cost for one in spark.hooks.recommend("old")}
+        assert given == {"ada": None, "bo": 17.0}
         assert {advisory.subject for advisory in spark.hooks.advisories(task="old")} >= {"ada", "bo"}
 
 

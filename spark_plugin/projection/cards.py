@@ -132,19 +132,23 @@ class TaskCard:
     def close(self, agent: str | None, succeeded: bool) -> Attempt | None:
         """End the attempt that an outcome of `agent` closes: its newest open one; without an agent, the only one."""
         attempt = self._closed_by(agent)
-        if attempt is not None and succeeded:
-            self.status = "completed"
-        elif attempt is not None and not self.open and self.status == "open":
-            self.status = "failed"
+        return None if attempt is None else self.end(attempt.number, succeeded)
+
+    def end(self, number: int, succeeded: bool) -> Attempt | None:
+        """End the open attempt of this number; None when there is none."""
+        attempt = next((attempt for attempt in self.open if attempt.number == number), None)
+        if attempt is not None:
+            self.open.remove(attempt)
+            if succeeded:
+                self.status = "completed"
+            elif not self.open and self.status == "open":
+                self.status = "failed"
         return attempt
 
     def _closed_by(self, agent: str | None) -> Attempt | None:
         if agent is None:
-            return self.open.pop() if len(self.open) == 1 else None
-        for place in range(len(self.open) - 1, -1, -1):
-            if self.open[place].forecast.agent_id == agent:
-                return self.open.pop(place)
-        return None
+            return self.open[0] if len(self.open) == 1 else None
+        return next((attempt for attempt in reversed(self.open) if attempt.forecast.agent_id == agent), None)
 
 
 def remember(ids: list[str], event_id: str) -> None:

@@ -62,12 +62,14 @@ _KINDS: dict[type, str] = {ForecastRow: FORECAST, AwardRow: AWARD, ScoreRow: SCO
 _encode = msgspec.json.Encoder().encode
 
 
-def derived(row: ForecastRow | AwardRow | ScoreRow, position: int, task_id: str, task_position: int) -> DerivedRow:
+def derived(
+    row: ForecastRow | AwardRow | ScoreRow, position: int, time: float, task_id: str, task_position: int
+) -> DerivedRow:
     """A ledger row as the store keeps it."""
     kind = _KINDS[type(row)]
     agent = row.agent_id if isinstance(row, AwardRow) else row.winner if isinstance(row, ScoreRow) else None
     weight = importance.SCORED if kind == SCORE else importance.OTHER
-    return DerivedRow(position, kind, task_id, _encode(row), weight, task_position, task_id, agent)
+    return DerivedRow(position, kind, task_id, time, weight, _encode(row), task_position, task_id, agent)
 
 
 def find(rows: Iterable[DerivedRow], cls: type[Row], position: int | None = None) -> Row | None:
@@ -77,6 +79,13 @@ def find(rows: Iterable[DerivedRow], cls: type[Row], position: int | None = None
         if row.kind == kind and position in (None, row.position):
             return read(row, cls)
     return None
+
+
+def every(rows: Iterable[DerivedRow], cls: type[Row]) -> list[Row]:
+    """All rows of class `cls` among derived rows, in their order."""
+    kind = _KINDS[cls]
+    found = (read(row, cls) for row in rows if row.kind == kind)
+    return [row for row in found if row is not None]
 
 
 def read(row: DerivedRow, cls: type[Row]) -> Row | None:

@@ -69,13 +69,14 @@ class Projector:
         self._reader: Reader | None = None
         self._recorded: Sequence[DerivedRow] = ()
         self._position = 0
+        self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
 
     def take(self, position: int, event: Event, reader: Reader, recorded: Sequence[DerivedRow] = ()) -> float:
         """Take in the event at `position`; return its importance.
 
         `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
         """
-        self._reader = reader
+        self._reader, self._now = reader, event.time or 0.0
         state = self.state
         state.position = position
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
@@ -127,7 +128,7 @@ class Projector:
 
     def _apply(self, position: int, event: Event, recorded: Sequence[DerivedRow]) -> float:
         """Apply an event; what follows from it carries its own `position`, whenever it is applied."""
-        self._position, self._recorded = position, recorded
+        self._position, self._recorded, self._time = position, recorded, event.time or 0.0
         if isinstance(event, TaskPosted):
             return self._posted(event)
         if isinstance(event, BidSubmitted):
@@ -274,7 +275,7 @@ class Projector:
         setattr(counts, after, getattr(counts, after) + 1)
 
     def _note(self, row: ledger.ForecastRow | ledger.AwardRow | ledger.ScoreRow, task_id: str, card: TaskCard) -> None:
-        self.effects.derived.append(ledger.derived(row, self._position, task_id, card.first_position))
+        self.effects.derived.append(ledger.derived(row, self._position, self._time, task_id, card.first_position))
 
     def _review(self, event: Event, agent: str | None, category: str | None) -> None:
         """Let the detectors look at what the event touched; one that raises is counted, and the others go on."""
@@ -297,8 +298,9 @@ class Projector:
                 self.state.position,
                 f"advisory_{change.what}",
                 advisory.id,
-                _encode(advisory),
+                self._now,
                 importance.OTHER,
+                _encode(advisory),
                 agent_id=agent,
             )
             self.effects.derived.append(row)

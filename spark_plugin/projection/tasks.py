@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from spark_eidos import AwardForecast
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import BidSubmitted, Event, TaskAssigned, TaskCompleted, TaskFailed, TaskPosted
 from spark_plugin import codec
 from spark_plugin.errors import BadLine
 from spark_plugin.projection import ledger
 from spark_plugin.projection.cards import Attempt, TaskCard
-from spark_plugin.projection.park import MAX_PARKED, is_early, opens
+from spark_plugin.projection.park import MAX_PARKED, opens
 from spark_plugin.projection.state import State
 from spark_plugin.settings import MAX_BATCH
 from spark_plugin.store import DerivedRow, Filter, Reader
@@ -38,21 +37,36 @@ def keep(state: State, task_id: str, card: TaskCard) -> None:
 
 
 def read_back(task_id: str, position: int, reader: Reader, parked: frozenset[int] = frozenset()) -> TaskCard | None:
-    """The card of a task as it was before `position`, made from its own events; None when there are none.
+    """The card of a task as it was before `position`, from its events and the ledger; None when it was never heard of.
 
+    What was posted and bid is in the events; which awards and outcomes counted, and what was forecast, the ledger says.
     `parked`: positions of its events that still wait.
     """
-    log = list(_events(task_id, position, reader))
-    waiting = [(at, event) for at, event in log if at not in parked]
-    if not any(opens(event) for _, event in waiting):
+    log = [(at, event) for at, event in _events(task_id, position, reader) if at not in parked]
+    if not any(opens(event) for _, event in log):
         return None
-    card = TaskCard(log[0][0])
-    rows = list(reader.derived_of_task(log[0][0]))
-    while waiting:  # what came early was applied when its time had come; so here
-        early = [(at, event) for at, event in waiting if not _retraced(card, event, at, rows)]
-        card.waited = card.waited or len(early) == len(waiting)  # what does not move was given up
-        waiting = early
+    rows = list(reader.derived(Filter(task=task_id, before=position)))
+    first = next((row.task_position for row in rows if row.task_position is not None), log[0][0])
+    card = TaskCard(first)
+    for at, event in log:
+        if isinstance(event, TaskPosted) and not card.posted:
+            card.post(event)
+            made = ledger.find(rows, ledger.ForecastRow, at)
+            card.forecast = made.forecast() if made else None
+        elif isinstance(event, BidSubmitted):
+            card.bid(event.agent_id, event.bid)
+    _retrace_attempts(card, rows)
+    told = (event for _, event in log if isinstance(event, (TaskCompleted, TaskFailed)) and event.agent_id is not None)
+    card.waited = not card.posted or any(event.agent_id not in card.tried for event in told)
     return card
+
+
+def _retrace_attempts(card: TaskCard, rows: Sequence[DerivedRow]) -> None:
+    """Take the awards and outcomes in again that the ledger has."""
+    for award in ledger.every(rows, ledger.AwardRow):
+        card.assign(Attempt(award.attempt, award.forecast(), award.bid, award.scores))
+    for score in ledger.every(rows, ledger.ScoreRow):
+        card.end(score.attempt, score.succeeded)
 
 
 def _events(task_id: str, position: int, reader: Reader) -> Iterator[tuple[int, Event]]:
@@ -64,27 +78,3 @@ def _events(task_id: str, position: int, reader: Reader) -> Iterator[tuple[int, 
             continue  # it was passed over when it came, too
         if isinstance(event, (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)):
             yield stored.position, event
-
-
-def _retraced(card: TaskCard, event: Event, position: int, rows: list[DerivedRow]) -> bool:
-    """Take in one event again, unless it waits for another."""
-    if is_early(event, card):
-        return False
-    _retrace(card, event, position, rows)
-    return True
-
-
-def _retrace(card: TaskCard, event: Event, position: int, rows: list[DerivedRow]) -> None:
-    """Take in one event of a task again: what was forecast then stands in the ledger."""
-    if isinstance(event, TaskPosted) and not card.posted:
-        card.post(event)
-        made = ledger.find(rows, ledger.ForecastRow, position)
-        card.forecast = made.forecast() if made else None
-    elif isinstance(event, BidSubmitted):
-        card.bid(event.agent_id, event.bid)
-    elif isinstance(event, TaskAssigned):
-        award = ledger.find(rows, ledger.AwardRow, position)
-        forecast = award.forecast() if award else AwardForecast(event.agent_id, 0.5, 0.5)
-        card.assign(Attempt(card.attempts + 1, forecast, event.bid, award.scores if award else {}))
-    elif isinstance(event, (TaskCompleted, TaskFailed)):
-        card.close(event.agent_id, isinstance(event, TaskCompleted))

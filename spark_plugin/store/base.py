@@ -32,14 +32,15 @@ class DerivedRow(msgspec.Struct, frozen=True):
     """One derived row: a forecast, a score, an advisory's step. It carries the position of the event that caused it.
 
     (`position`, `kind`, `subject`) is unique. `task_position` is the position of the task's first event and groups the
-    rows of one task; None for rows that are about no task. `data` is JSON.
+    rows of one task; None for rows that are about no task. `time` is that of the causing event. `data` is JSON.
     """
 
     position: int
     kind: str
     subject: str
-    data: bytes
+    time: float
     importance: float
+    data: bytes
     task_position: int | None = None
     task_id: str | None = None
     agent_id: str | None = None
@@ -75,10 +76,6 @@ class Reader(Protocol):
 
     def events(self, which: Filter, *, limit: int | None = None, newest_first: bool = False) -> Sequence[EventRow]:
         """The events that `which` lets through, in the order of their positions."""
-        ...
-
-    def first_since(self, time: float) -> int:
-        """Position of the first event whose time is `time` or later; one more than `position` when there is none."""
         ...
 
     def count(self, which: Filter) -> int:
@@ -163,8 +160,12 @@ class Store(Reader, Protocol):
         """`task_position` of every task with derived rows, in order; with `limit`, of the newest ones, newest first."""
         ...
 
-    def dead_letters(self) -> Sequence[DeadLetter]:
-        """What could not be stored."""
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """Some of what could not be stored."""
+        ...
+
+    def buried(self) -> int:
+        """How many dead letters there are."""
         ...
 
     def check(self) -> list[str]:

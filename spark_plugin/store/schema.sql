@@ -22,14 +22,18 @@ CREATE TABLE derived (
     position      INTEGER NOT NULL,
     kind          TEXT NOT NULL,
     subject       TEXT NOT NULL,
-    data          BLOB NOT NULL,
+    time          REAL NOT NULL,
     importance    REAL NOT NULL,
+    data          BLOB NOT NULL,
     task_position INTEGER,
     task_id       TEXT,
     agent_id      TEXT,
     PRIMARY KEY (position, kind, subject)
 ) WITHOUT ROWID;
 CREATE INDEX derived_task ON derived (task_position) WHERE task_position IS NOT NULL;
+CREATE INDEX derived_kind ON derived (kind);
+CREATE INDEX derived_task_id ON derived (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX derived_agent ON derived (agent_id) WHERE agent_id IS NOT NULL;
 
 CREATE TABLE read_models (
     kind TEXT NOT NULL,

@@ -18,7 +18,7 @@ BUSY_S = 5.0
 _IDS_AT_ONCE = 500  # older builds of SQLite take at most 999 values a statement
 
 _EVENT = "position, source, id, type, task_id, agent_id, time, importance, data"
-_DERIVED = "position, kind, subject, data, importance, task_position, task_id, agent_id"
+_DERIVED = "position, kind, subject, time, importance, data, task_position, task_id, agent_id"
 
 
 class SqliteReader:
@@ -38,10 +38,6 @@ class SqliteReader:
         sql = f"SELECT {_EVENT} FROM events {where} ORDER BY position {order} LIMIT ?"
         return [EventRow(*row) for row in self._rows(sql, (*values, -1 if limit is None else limit))]
 
-    def first_since(self, time: float) -> int:
-        [(first,)] = self._rows("SELECT min(position) FROM events WHERE time >= ?", (time,))
-        return self.position() + 1 if first is None else int(first)
-
     def count(self, which: Filter) -> int:
         if which == Filter():
             return self.position()
@@ -49,8 +45,6 @@ class SqliteReader:
         return int(self._rows(f"SELECT count(*) FROM events {where}", values)[0][0])
 
     def derived(self, which: Filter, *, limit: int | None = None, newest_first: bool = False) -> list[DerivedRow]:
-        if which.since is not None:  # a derived row happened when its event did
-            raise ValueError("derived rows have no time of their own; filter by position")
         where, values = _where(which, "kind")
         order = "DESC" if newest_first else "ASC"
         sql = f"SELECT {_DERIVED} FROM derived {where} ORDER BY position {order}, kind {order}, subject {order} LIMIT ?"
@@ -104,9 +98,9 @@ class SqliteTransaction(SqliteReader):
 
     def derive(self, rows: Sequence[DerivedRow]) -> None:
         self._many(
-            f"INSERT OR IGNORE INTO derived ({_DERIVED}) VALUES (?,?,?,?,?,?,?,?)",
+            f"INSERT OR IGNORE INTO derived ({_DERIVED}) VALUES (?,?,?,?,?,?,?,?,?)",
             (
-                (r.position, r.kind, r.subject, r.data, r.importance, r.task_position, r.task_id, r.agent_id)
+                (r.position, r.kind, r.subject, r.time, r.importance, r.data, r.task_position, r.task_id, r.agent_id)
                 for r in rows
             ),
         )
@@ -208,9 +202,12 @@ class SqliteStore(SqliteReader):
             last = rows[-1][0]
             left = None if left is None else left - len(rows)
 
-    def dead_letters(self) -> list[DeadLetter]:
-        rows = self._rows("SELECT source, id, type, reason FROM dead_letters ORDER BY source, id")
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        rows = self._rows("SELECT source, id, type, reason FROM dead_letters ORDER BY source, id LIMIT ?", (limit,))
         return [DeadLetter(*row) for row in rows]
+
+    def buried(self) -> int:
+        return int(self._rows("SELECT count(*) FROM dead_letters")[0][0])
 
     def check(self) -> list[str]:
         wrong = [str(row[0]) for row in self._rows("PRAGMA quick_check") if row[0] != "ok"]

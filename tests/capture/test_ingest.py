@@ -105,7 +105,7 @@ def test_a_poison_event_is_buried_alone(store: Store, watched: Watched, poison: 
     assert ingest(store, [event(name) for name in names], watched) == Ingested(stored=4, dead_letters=1)
     names.remove(bad)
     assert stored(store) == watched.kept == list(enumerate(names, start=1))
-    assert store.dead_letters() == [DeadLetter("/swarm", bad, "task_posted", f"{bad} is poison")]
+    assert store.dead_letters(100) == [DeadLetter("/swarm", bad, "task_posted", f"{bad} is poison")]
     assert store.check() == []
 
 
@@ -116,7 +116,7 @@ def test_a_whole_batch_of_poison_is_buried_and_the_next_one_stored(
     assert ingest(store, [event("a"), event("b")], watched) == Ingested(dead_letters=2)
     assert ingest(store, [event("c")], watched) == Ingested(stored=1)
     assert stored(store) == [(1, "c")]
-    assert len(store.dead_letters()) == 2
+    assert len(store.dead_letters(100)) == 2
 
 
 def test_a_store_that_fails_keeps_nothing_and_says_so(

@@ -278,7 +278,7 @@ def test_a_poison_event_is_buried_alone(swarm: Swarm, settings: Settings, url: s
         assert spark.status()["tasks"]["open"] == 3
     assert stored(url) == ["a", "b", "c"]
     with closing(open_store(url)) as store:
-        [letter] = store.dead_letters()
+        [letter] = store.dead_letters(100)
     assert (letter.id, letter.type, letter.reason) == ("poison", "task_posted", "cannot be kept")
 
 

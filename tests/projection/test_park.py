@@ -52,6 +52,15 @@ def test_a_life_told_in_any_order_is_the_same_life(order: tuple[int, ...]) -> No
     assert run.model(published.AGENT, "ada")["bids"]["n"] == 1
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_a_failure_that_names_nobody_waits_for_an_award_too(order: tuple[int, ...]) -> None:
+    life = [posted(), assigned("t1", "ada"), failed("t1")]
+    run = Run(batch=1).take(stamped(life[n] for n in order))
+    [row] = run.rows()
+    assert row["actual"] == {"succeeded": False, "winner": "ada", "winning_bid": None}
+    assert (run.summary()["parked"], run.summary()["unmatched"]) == (0, 0)
+
+
 def test_what_waits_is_stored_and_counted_and_teaches_nothing_yet() -> None:
     run = Run().take(stamped([completed("t1", "ada"), assigned("t1", "ada"), bid("t1", "ada", 1.0)]))
     known = run.summary()

@@ -255,6 +255,7 @@ def test_a_task_comes_back_with_all_that_was_known_of_it(monkeypatch: pytest.Mon
         posted("old", ["ada", "bo"], category="bug", reserve=80.0),
         assigned("old", "ada", 60.0),
         assigned("old", "bo", 70.0),
+        posted("old", ["di"], category="docs"),
     ]
     between = record("cy", [True] * 8)
     late = [completed("old", "ada", cost=61.0), assigned("old", "ada", 65.0)]

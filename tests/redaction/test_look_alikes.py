@@ -78,7 +78,7 @@ primary_key=12345
 cache_key: 5d41402abc4b2a76b9719d911017c592
 public_key = MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE
 -----BEGIN PUBLIC KEY----- and -----BEGIN CERTIFICATE-----
-if (line.startsWith("-----BEGIN RSA PRIVATE KEY-----")) { key = true }
+if (line.startsWith("-----BEG@@IN RSA PRIVATE KEY-----")) { key = true }
 aws_access_key_id is an id
 key_id: 4f9c2b1e
 next_page_token: CAUQAAdXkz3lPq0
@@ -109,7 +109,7 @@ sk-learn pipelines; disk-usage-monitoring-for-2024-systems
 risk-assessment-of-the-large-project-2024-final-version
 npm_config_registry=https://example.com npm_lifecycle_event=test
 hf_hub_download(repo_id="a/b")
-ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+gh@@p_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 version 1.2.3-rc.1+build.20260102
 localhost:8080/path@v2 and http://localhost:5173/@vite/client
 docker.io/library/alpine:3.18@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
@@ -135,7 +135,7 @@ const [token, setToken] = useState("")
 password=[redacted: password]
 password: [REDACTED]
 Bearer [redacted: credentials]
-"""
+""".replace("@@", "")  # so that no scanner takes this file for what it tests
 LINES = [line for line in TEXTS.splitlines() if line]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -186,6 +187,20 @@ def test_a_store_locked_by_somebody_else_is_unavailable_for_now(stored: Path, mo
             stranger.execute("ROLLBACK")
         with store.transaction() as transaction:
             assert transaction.position() == 1
+
+
+def test_a_store_that_another_process_is_just_making_is_waited_for(file: Path) -> None:
+    """The first start of several processes at once: the file is there, its tables are not, and it is locked."""
+    another = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    with closing(another):
+        another.execute("BEGIN IMMEDIATE")
+        soon = threading.Timer(0.2, another.execute, ["ROLLBACK"])
+        soon.start()
+        try:
+            with closing(open_store(url_of(file))) as store:
+                assert store.position() == 0
+        finally:
+            soon.join(60)
 
 
 def test_readers_cannot_write(stored: Path) -> None:
