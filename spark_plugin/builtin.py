@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from spark_advisor import Contender, about, capture_health, ranked, recommend
+from spark_advisor import Contender, about, capture_health, concerns, ranked, recommend
 from spark_eidos import Forecast, Tally, TaskFacts
 from spark_eidos.rules import clip
 from spark_hooks import Advisory, Prediction, Receipt, Recommendation, hookimpl
@@ -49,40 +49,48 @@ class Answers:
     @hookimpl(trylast=True)
     def predict(self, task: TaskPosted | str) -> Prediction | None:
         """The forecast frozen at posting; for a task not posted yet, what would be forecast now."""
-        task_id, card = self._card(task)
-        return self._ask(lambda state: _predicted(state, task_id, task, card))
+        return self._ask(task, lambda state, card: _predicted(state, task, card))
 
     @hookimpl(trylast=True)
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None) -> list[Recommendation] | None:
         """The candidates by Thompson sampling from the success posteriors."""
-        task_id, card = self._card(task)
-        contenders = self._ask(lambda state: _contenders(state, task, card, candidates))
-        if contenders is None:
+        asked = self._ask(
+            task, lambda state, card: (_contenders(state, task, card, candidates), card.attempts + 1 if card else 1)
+        )
+        if asked is None:
             return None
-        return recommend(contenders, seed=self._seed, task_id=task_id, attempt=card.attempts + 1 if card else 1)
+        contenders, attempt = asked
+        return recommend(contenders, seed=self._seed, task_id=_id_of(task), attempt=attempt)
 
     @hookimpl(trylast=True)
     def advisories(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         """The live advisories, as far as they are about what was asked."""
-        card = None if task is None else self._card(task)[1]
-        return self._ask(lambda state: _advice(state, subject, task, card, limit)) or []
+        return self._ask(task, lambda state, card: _advice(state, subject, task, card, limit)) or []
 
-    def _card(self, task: TaskPosted | str) -> tuple[str, TaskCard | None]:
-        """A task's id and its card: the one at hand, else read back from the store; None for one never heard of."""
-        task_id = task if isinstance(task, str) else task.task_id
-        card = self._ask(lambda state: state.tasks.get(task_id))
-        if card is None and self._ask(lambda state: state.tasks_left > 0):
-            store = self._readable.store()
-            card = tasks.read_back(task_id, store.position() + 1, store)
-        return task_id, card
-
-    def _ask(self, question: Callable[[State], T]) -> T | None:
+    def _ask(self, task: TaskPosted | str | None, question: Callable[[State, TaskCard | None], T]) -> T | None:
+        """Answer from the state and the card of the task: the one at hand, else the one read back from the store."""
         if self._catch_up:
             self._projection.catch_up(self._readable.store())
-        return self._projection.ask(question)
+        if task is None:
+            return self._projection.ask(lambda state: question(state, None))
+        task_id = _id_of(task)
+        away = self._projection.ask(lambda state: tasks.is_away(state, task_id))
+        if away is None:
+            return None
+        card = self._read_back(task_id) if away else None
+        return self._projection.ask(lambda state: question(state, state.tasks.get(task_id) or card))
+
+    def _read_back(self, task_id: str) -> TaskCard | None:
+        parked = self._projection.ask(lambda state: tasks.parked_of(state, task_id)) or frozenset()
+        store = self._readable.store()
+        return tasks.read_back(task_id, store.position() + 1, store, parked)
 
 
-def _predicted(state: State, task_id: str, task: TaskPosted | str, card: TaskCard | None) -> Prediction | None:
+def _id_of(task: TaskPosted | str) -> str:
+    return task if isinstance(task, str) else task.task_id
+
+
+def _predicted(state: State, task: TaskPosted | str, card: TaskCard | None) -> Prediction | None:
     if card is not None and card.forecast is not None:
         facts, forecast = card.facts, card.forecast
     elif isinstance(task, TaskPosted):
@@ -91,13 +99,15 @@ def _predicted(state: State, task_id: str, task: TaskPosted | str, card: TaskCar
     else:
         return None
     reasoning = _reasoning(state, facts, forecast)
-    return Prediction(task_id, dict(forecast.winner), dict(forecast.success), forecast.bid, reasoning)
+    return Prediction(_id_of(task), dict(forecast.winner), dict(forecast.success), forecast.bid, reasoning)
 
 
 def _reasoning(state: State, facts: TaskFacts, forecast: Forecast) -> str:
     """What speaks for the likeliest candidate, in the terms of its record."""
     if not forecast.success:
         return "no candidates named"
+    if not any(agent in state.agents and state.agents[agent].outcomes for agent in forecast.success):
+        return "no candidate has a record yet"
     best = max(forecast.success, key=lambda agent: (forecast.success[agent], agent))
     where = f"in category '{facts.category}' " if facts.category else ""
     return f"{where}{best} is the likeliest to succeed: {_record(state.agents.get(best), facts.category)}"
@@ -123,8 +133,9 @@ def _contenders(
     state: State, task: TaskPosted | str, card: TaskCard | None, candidates: Sequence[str] | None
 ) -> list[Contender]:
     named, category = _asked_about(task, card)
-    chosen = dict.fromkeys(named if candidates is None else candidates)
-    return [_contender(state, agent, category, card) for agent in chosen]
+    chosen = list(dict.fromkeys(named if candidates is None else candidates))
+    here = [agent for agent in chosen if agent not in state.agents or state.agents[agent].present]
+    return [_contender(state, agent, category, card) for agent in here or chosen]
 
 
 def _contender(state: State, agent_id: str, category: str | None, card: TaskCard | None) -> Contender:
@@ -151,5 +162,5 @@ def _advice(
         found = about(found, {subject})
     if task is not None:
         candidates, category = _asked_about(task, card)
-        found = about(found, {*candidates, *([category] if category else [])})
+        found = [advisory for advisory in found if concerns(advisory, candidates, category)]
     return ranked(found, limit)

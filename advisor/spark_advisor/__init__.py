@@ -3,7 +3,7 @@
 from spark_advisor.book import AdvisoryBook, Change
 from spark_advisor.detectors import built_in
 from spark_advisor.detectors.system_health import capture_health
-from spark_advisor.ranking import about, ranked
+from spark_advisor.ranking import about, concerns, ranked
 from spark_advisor.routing import Contender, recommend
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "about",
     "built_in",
     "capture_health",
+    "concerns",
     "ranked",
     "recommend",
 ]

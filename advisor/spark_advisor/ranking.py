@@ -18,3 +18,15 @@ def about(advisories: Iterable[Advisory], subjects: Collection[str]) -> list[Adv
     return [
         a for a in advisories if not wanted.isdisjoint((a.subject, a.action.get("agent"), a.action.get("category")))
     ]
+
+
+def concerns(advisory: Advisory, candidates: Collection[str], category: str | None) -> bool:
+    """Whether advice matters where a task of `category` is to be given to one of `candidates`.
+
+    What names an agent must name a candidate, what names a category must name this one; what names neither matters
+    when it is about everybody.
+    """
+    agent, of_category = advisory.action.get("agent"), advisory.action.get("category")
+    if agent is None and of_category is None:
+        return advisory.subject is None or advisory.subject == category or advisory.subject in candidates
+    return (agent is None or agent in candidates) and (of_category is None or of_category == category)

@@ -38,13 +38,15 @@ MIN_OTHERS = 5
 
 
 class Others(NamedTuple):
-    """The success rate of everybody else, and the same drawn towards one half by two outcomes' worth.
+    """The success rate of everybody else, and the bounds one must pass to be worse or better beyond doubt.
 
-    The second keeps few outcomes from passing for certainty: ten of ten are no 100%.
+    The bounds keep few outcomes from passing for certainty: ten of ten are no 100%, so they include the rate drawn
+    towards one half by two outcomes' worth.
     """
 
     rate: float
-    cautious: float
+    lower: float
+    upper: float
 
 
 def others(everybody: TallyView, own: TallyView) -> Others | None:
@@ -52,7 +54,8 @@ def others(everybody: TallyView, own: TallyView) -> Others | None:
     outcomes, successes = everybody.outcomes - own.outcomes, everybody.successes - own.successes
     if outcomes < MIN_OTHERS:
         return None
-    return Others(successes / outcomes, (successes + 1.0) / (outcomes + 2.0))
+    rate, drawn = successes / outcomes, (successes + 1.0) / (outcomes + 2.0)
+    return Others(rate, min(rate, drawn), max(rate, drawn))
 
 
 def percent(rate: float) -> str:

@@ -32,7 +32,16 @@ class MeanView(Protocol):
     def m2(self) -> float: ...
 
 
-class AgentView(TallyView, Protocol):
+class RecordView(TallyView, Protocol):
+    """Outcomes counted, and the ids of the newest events behind them, newest last."""
+
+    @property
+    def recent_failures(self) -> Sequence[str]: ...
+    @property
+    def recent_successes(self) -> Sequence[str]: ...
+
+
+class AgentView(RecordView, Protocol):
     """One agent's record."""
 
     @property
@@ -40,16 +49,16 @@ class AgentView(TallyView, Protocol):
     @property
     def assigned(self) -> int: ...
     @property
-    def by_category(self) -> Mapping[str, TallyView]: ...
+    def by_category(self) -> Mapping[str, RecordView]: ...
     @property
     def overrun(self) -> MeanView:
         """log(cost / bid) of the attempts that told both."""
         ...
 
     @property
-    def recent_failures(self) -> Sequence[str]: ...
-    @property
-    def recent_successes(self) -> Sequence[str]: ...
+    def recent_overruns(self) -> Sequence[str]:
+        """Ids of the newest outcomes whose cost was above the bid."""
+        ...
 
 
 class CategoryView(TallyView, Protocol):

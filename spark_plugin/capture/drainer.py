@@ -188,6 +188,7 @@ class Drainer(threading.Thread):
             self.trouble = str(error)
             self._failures += 1
             self._changed.notify_all()
+        self._projection.despair()
         self._close_store()
         if isinstance(error, StoreCorrupt):
             self._mend(error)

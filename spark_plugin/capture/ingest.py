@@ -30,6 +30,10 @@ class Projection(Protocol):
         """The transaction was undone: forget what it changed."""
         ...
 
+    def despair(self) -> None:
+        """The store cannot be had for now: nobody need wait for what it holds."""
+        ...
+
     def renew(self) -> None:
         """In a child process after a fork: begin anew, with locks of its own."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from spark_eidos import AwardForecast, Forecast, Mean, Tally, TaskFacts
+from spark_eidos import AwardForecast, Forecast, Mean, TaskFacts
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import TaskPosted
 
@@ -20,7 +20,23 @@ MAX_OPEN_ATTEMPTS = 64
 
 
 @dataclass(slots=True)
-class AgentCard:
+class Record:
+    """Outcomes counted, with the newest of them as evidence."""
+
+    outcomes: int = 0
+    successes: int = 0
+    recent_failures: list[str] = field(default_factory=list)
+    recent_successes: list[str] = field(default_factory=list)
+
+    def observe(self, event_id: str, succeeded: bool) -> None:
+        """Count one outcome."""
+        self.outcomes += 1
+        self.successes += succeeded
+        remember(self.recent_successes if succeeded else self.recent_failures, event_id)
+
+
+@dataclass(slots=True)
+class AgentCard(Record):
     """One agent's record over all of the log."""
 
     name: str | None = None
@@ -30,27 +46,22 @@ class AgentCard:
     bids: Mean = field(default_factory=Mean)
     assigned: int = 0
     open_attempts: int = 0
-    outcomes: int = 0
-    successes: int = 0
     failure_streak: int = 0
     cost: Mean = field(default_factory=Mean)
     duration_s: Mean = field(default_factory=Mean)
     overrun: Mean = field(default_factory=Mean)
-    by_category: dict[str, Tally] = field(default_factory=dict)
-    recent_failures: list[str] = field(default_factory=list)
-    recent_successes: list[str] = field(default_factory=list)
+    recent_overruns: list[str] = field(default_factory=list)
+    by_category: dict[str, Record] = field(default_factory=dict)
 
     def observe_outcome(self, event_id: str, category: str | None, succeeded: bool) -> None:
         """Count one outcome of an attempt of this agent's."""
-        self.outcomes += 1
-        self.successes += succeeded
+        self.observe(event_id, succeeded)
         self.failure_streak = 0 if succeeded else self.failure_streak + 1
-        remember(self.recent_successes if succeeded else self.recent_failures, event_id)
         if category is not None:
-            self.by_category.setdefault(category, Tally()).add(succeeded)
+            self.by_category.setdefault(category, Record()).observe(event_id, succeeded)
             forget_oldest(self.by_category, MAX_CATEGORIES)
 
-    def observe_effort(self, bid: float | None, cost: float | None, duration_s: float | None) -> None:
+    def observe_effort(self, event_id: str, bid: float | None, cost: float | None, duration_s: float | None) -> None:
         """Count what an attempt took, and how that compares with what was bid."""
         if duration_s is not None:
             self.duration_s.add(duration_s)
@@ -58,6 +69,8 @@ class AgentCard:
             self.cost.add(cost)
             if bid and cost > 0:
                 self.overrun.add(math.log(cost) - math.log(bid))  # the quotient itself may overflow
+                if cost > bid:
+                    remember(self.recent_overruns, event_id)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The projection: the state machine tied to a store. Snapshot, catch-up, publication, rebuild.
 
-The drainer moves it on inside its write transaction; questions read it from other threads. A lock is held per event,
-never per batch, so that a question waits for microseconds.
+The drainer moves it on inside its write transaction; questions read it from other threads. A lock is held per event, so
+that a question waits for microseconds, and for milliseconds while a batch is published or a snapshot made.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ log = logging.getLogger("spark.projection")
 SNAPSHOT_EVERY = 20_000
 """Events between two snapshots: what a start has to catch up with at most, after a crash."""
 CHUNK = 1000
+PATIENCE_S = 0.25
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class Projection:
         self._reader: Reader | None = None
         self._snapshot_at = 0
         self._stale = False
+        self._failed = False
 
     def begin(self, transaction: Transaction) -> None:
         """Catch up with all that is stored, by whomever."""
@@ -96,7 +98,7 @@ class Projection:
                 projector = Projector(self._restored(reader, upto), self._extensions)
             for _ in self._replayed(projector, reader, upto):
                 projector.effects.clear()
-            self._projector, self._stale = projector, False
+            self._projector, self._stale, self._failed = projector, False, False
             self._ready.set()
 
     def rebuild(self, transaction: Transaction) -> int:
@@ -114,15 +116,21 @@ class Projection:
             self._ready.set()
             return upto
 
-    def ask(self, question: Callable[[State], T], timeout: float = 5.0) -> T | None:
-        """The answer to a question about the state as it is now; None when no state could be had in `timeout` seconds.
+    def ask(self, question: Callable[[State], T]) -> T | None:
+        """The answer to a question about the state as it is now; None when there is no state to be had.
 
-        `question` must not keep what it is given, nor change it.
+        A coordinator asks in its own thread: it is kept waiting for a fraction of a second at its start, while the
+        state is being read, and not at all once that has failed. `question` must not keep what it is given, nor
+        change it.
         """
-        if not self._ready.wait(timeout):
-            return None
+        if not self._ready.is_set() and not self._failed:
+            self._ready.wait(PATIENCE_S)
         with self._lock:
             return None if self._projector is None else question(self._projector.state)
+
+    def despair(self) -> None:
+        """The store cannot be read for now: nobody need wait for a state."""
+        self._failed = True
 
     def _restored(self, reader: Reader, upto: int) -> State:
         data = reader.snapshot(SNAPSHOT_VERSION)

@@ -222,7 +222,7 @@ class Projector:
         agent.open_attempts = max(0, agent.open_attempts - 1)
         new = agent.outcomes == 0 if card.category is None else card.category not in agent.by_category
         agent.observe_outcome(event.id, card.category, succeeded)
-        agent.observe_effort(attempt.bid, event.cost, event.duration_s)
+        agent.observe_effort(event.id, attempt.bid, event.cost, event.duration_s)
         if card.category is not None:
             category = self._category(card.category)
             category.outcomes += 1

@@ -21,13 +21,23 @@ MAX_TASKS = 2 * MAX_BATCH + MAX_PARKED
 
 def recall(state: State, task_id: str, position: int, reader: Reader) -> TaskCard | None:
     """The card of a task, as it was before `position`; None when it was never heard of."""
+    away = is_away(state, task_id)
     card = state.tasks.pop(task_id, None)
-    if card is None and state.tasks_left:
-        parked = frozenset(parked.position for parked in state.park.of(task_id))
-        card = read_back(task_id, position, reader, parked)
+    if away:
+        card = read_back(task_id, position, reader, parked_of(state, task_id))
     if card is not None:
         keep(state, task_id, card)
     return card
+
+
+def is_away(state: State, task_id: str) -> bool:
+    """Whether a task is not at hand, and may have been before."""
+    return task_id not in state.tasks and state.tasks_left > 0
+
+
+def parked_of(state: State, task_id: str) -> frozenset[int]:
+    """Positions of a task's events that still wait."""
+    return frozenset(parked.position for parked in state.park.of(task_id))
 
 
 def keep(state: State, task_id: str, card: TaskCard) -> None:

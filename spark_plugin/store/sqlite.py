@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -243,13 +244,13 @@ def _prepare(db: sqlite3.Connection, url: str) -> None:
     """Make the tables where there are none; refuse a file that is a stranger's or a newer Spark's."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables:
-        db.execute("PRAGMA journal_mode = WAL")
         db.execute("BEGIN IMMEDIATE")
         if not db.execute("SELECT 1 FROM sqlite_master").fetchone():  # another process may have been quicker
             for statement in resources.files(__package__).joinpath("schema.sql").read_text("utf-8").split(";"):
                 db.execute(statement)
             db.execute("INSERT INTO meta (key, value) VALUES ('schema', ?)", (str(SCHEMA),))
         db.execute("COMMIT")
+        _log_ahead(db)
         return
     if "meta" not in tables or "events" not in tables:
         raise StoreCorrupt(url, "is a database, but no Spark store")
@@ -258,6 +259,19 @@ def _prepare(db: sqlite3.Connection, url: str) -> None:
         raise StoreCorrupt(url, f"does not say which schema it has, but {version!r}")
     if int(version) > SCHEMA:
         raise StoreTooNew(url, f"has schema {version}, this Spark knows {SCHEMA}")
+
+
+def _log_ahead(db: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging. SQLite does not wait for others here as it does elsewhere: we do."""
+    end = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 def _where(which: Filter, type_column: str) -> tuple[str, tuple[object, ...]]:

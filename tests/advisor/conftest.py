@@ -35,13 +35,23 @@ class Mean:
 
 
 @dataclass
-class Agent(Tally):
-    failure_streak: int = 0
-    assigned: int = 0
-    by_category: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    overrun: Mean = field(default_factory=Mean)
+class Record(Tally):
     recent_failures: list[str] = field(default_factory=list)
     recent_successes: list[str] = field(default_factory=list)
+
+    def observe(self, event_id: str, succeeded: bool) -> None:
+        self.add(succeeded)
+        recent = self.recent_successes if succeeded else self.recent_failures
+        recent[:] = [*recent, event_id][-5:]
+
+
+@dataclass
+class Agent(Record):
+    failure_streak: int = 0
+    assigned: int = 0
+    by_category: dict[str, Record] = field(default_factory=lambda: defaultdict(Record))
+    overrun: Mean = field(default_factory=Mean)
+    recent_overruns: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -84,13 +94,11 @@ class Swarm(Tally):
     def outcome(self, agent: str, category: str | None, succeeded: bool) -> Touched:
         event_id, card = self.step(), self.agent(agent)
         self.add(succeeded)
-        card.add(succeeded)
+        card.observe(event_id, succeeded)
         card.failure_streak = 0 if succeeded else card.failure_streak + 1
-        recent = card.recent_successes if succeeded else card.recent_failures
-        recent[:] = [*recent, event_id][-5:]
         if category is not None:
             self.category(category).add(succeeded)
-            card.by_category[category].add(succeeded)
+            card.by_category[category].observe(event_id, succeeded)
         return Touched(event_id, agent, category)
 
     def outcomes_of(self, agent: str, category: str | None, successes: int, failures: int) -> Touched:

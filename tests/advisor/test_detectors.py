@@ -256,7 +256,7 @@ def test_of_other_categories_there_is_nothing_to_say(new_swarm, mean_of, ratios)
 def with_efforts(swarm, mean_of, factors) -> Touched:
     agent = swarm.agent("ada")
     agent.overrun = mean_of(math.log(factor) for factor in factors)
-    agent.recent_failures, agent.recent_successes = ["f1"], ["s1", "s2", "s3", "s4", "s5"]
+    agent.recent_overruns = ["f1", "s2", "s5"]
     return Touched("s5", "ada", None)
 
 
@@ -284,7 +284,7 @@ def test_costs_beyond_all_measure_raise_nothing(new_swarm, new_mean):
     """A cost of 1e308 after a bid of 1e-300 is a valid event; log(cost / bid) is then about 1400."""
     swarm = new_swarm()
     swarm.agent("ada").overrun = new_mean(5, 1400.0, 10.0)
-    swarm.agent("ada").recent_failures = ["f1"]
+    swarm.agent("ada").recent_overruns = ["f1"]
     found(OVERRUNS, swarm, Touched("f1", "ada", None))
 
 

@@ -67,8 +67,8 @@ def test_the_rate_of_the_others_leaves_oneself_out(new_swarm):
     swarm = new_swarm()
     swarm.outcomes_of("ada", None, 0, 10)
     swarm.outcomes_of("bo", None, 90, 0)
-    assert others(swarm, swarm.agents["ada"]) == (1.0, 91 / 92)
-    assert others(swarm, swarm.agents["bo"]) == (0.0, 1 / 12)
+    assert others(swarm, swarm.agents["ada"]) == (1.0, 91 / 92, 1.0)
+    assert others(swarm, swarm.agents["bo"]) == (0.0, 0.0, 1 / 12)
 
 
 def test_of_few_others_nothing_is_said(new_swarm):
@@ -77,7 +77,7 @@ def test_of_few_others_nothing_is_said(new_swarm):
     for n in range(5):
         assert others(swarm, swarm.agents["ada"]) is None, n
         swarm.outcome("bo", None, True)
-    assert others(swarm, swarm.agents["ada"]) == (1.0, 6 / 7)
+    assert others(swarm, swarm.agents["ada"]) == (1.0, 6 / 7, 1.0)
 
 
 @pytest.mark.parametrize(("rate", "text"), [(0.0, "0%"), (0.374, "37%"), (1.0, "100%"), (1.25, "125%")])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
 from spark_plugin import Settings
 from spark_plugin.capture import journal
-from spark_plugin.projection import Projection
+from spark_plugin.projection import projection
 from spark_plugin.store import sqlite
 
 PATIENCE_S = 60.0
@@ -45,7 +44,7 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> int:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for a lock or for an answer."""
     monkeypatch.setattr(sqlite, "BUSY_S", 0.02)
-    monkeypatch.setattr(Projection, "ask", partialmethod(Projection.ask, timeout=0.02))
+    monkeypatch.setattr(projection, "PATIENCE_S", 0.02)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from spark_plugin.projection import published
-from spark_plugin.projection.cards import EVIDENCE, AgentCard, Tally
+from spark_plugin.projection.cards import EVIDENCE, AgentCard, Record
 from spark_plugin.projection.memories import Memory, consolidate
 from tests.projection.swarmlog import Run, bid, record, stamped
 
@@ -116,7 +116,7 @@ def test_nothing_known_is_nothing_forgotten() -> None:
 
 def test_the_best_category_is_named() -> None:
     able = AgentCard(events=20, outcomes=10, successes=8)
-    able.by_category = {"bug": Tally(5, 5), "docs": Tally(5, 3), "rare": Tally(1, 1)}
+    able.by_category = {"bug": Record(5, 5), "docs": Record(5, 3), "rare": Record(1, 1)}
     memory = consolidate("ada", able, None, 1)
     assert memory is not None
     assert memory.text.endswith("; best in bug (5 of 5)")
@@ -124,7 +124,7 @@ def test_the_best_category_is_named() -> None:
 
 def test_no_category_is_called_best_in_which_all_failed() -> None:
     failing = AgentCard(events=20, outcomes=7, successes=1)
-    failing.by_category = {"bug": Tally(6, 0), "docs": Tally(1, 1)}
+    failing.by_category = {"bug": Record(6, 0), "docs": Record(1, 1)}
     memory = consolidate("bo", failing, None, 1)
     assert memory is not None
     assert "best in bug" not in memory.text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
-from spark_hooks.views import SwarmView, TallyView, Touched
+from spark_hooks.views import RecordView, SwarmView, TallyView, Touched
 
 MIN_OUTCOMES = 8
 MIN_GAP = 0.05
@@ -21,20 +21,17 @@ class ExcellingAgents:
         agent = view.agents.get(touched.agent or "")
         if agent is None or touched.agent is None or agent.outcomes < MIN_OUTCOMES:
             return
-        evidence = agent.recent_successes
-        yield from _excelling(touched.agent, None, agent, view, evidence)
+        yield from _excelling(touched.agent, None, agent, view)
         category, cell = view.categories.get(touched.category or ""), agent.by_category.get(touched.category or "")
         if category is not None and cell is not None and touched.category is not None:
-            yield from _excelling(touched.agent, touched.category, cell, category, evidence)
+            yield from _excelling(touched.agent, touched.category, cell, category)
 
 
-def _excelling(
-    agent: str, category: str | None, own: TallyView, everybody: TallyView, evidence: Sequence[str]
-) -> Iterable[Finding]:
+def _excelling(agent: str, category: str | None, own: RecordView, everybody: TallyView) -> Iterable[Finding]:
     if own.outcomes < MIN_OUTCOMES:
         return
     beside = others(everybody, own)
-    if beside is None or wilson(own.successes, own.outcomes, Z99)[0] <= max(beside) + MIN_GAP:
+    if beside is None or wilson(own.successes, own.outcomes, Z99)[0] <= beside.upper + MIN_GAP:
         return
     rate = own.successes / own.outcomes
     low, high = wilson(own.successes, own.outcomes)
@@ -47,7 +44,7 @@ def _excelling(
         suggested_action=f"Prefer {agent} for {tasks}." if category else f"Prefer {agent}.",
         action={"action": "prefer", "agent": agent, "category": category},
         priority=round(0.8 * (rate - beside.rate), 4),
-        evidence=tuple(evidence),
+        evidence=tuple(own.recent_successes),
         evidence_count=own.outcomes,
         agent=agent,
         task_category=category,

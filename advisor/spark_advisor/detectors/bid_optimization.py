@@ -65,7 +65,7 @@ class Overruns:
             suggested_action=f"Multiply the bids of {touched.agent} by {factor:.1f} before comparing them.",
             action={"action": "scale_bids", "agent": touched.agent, "factor": round(factor, 3)},
             priority=round(min(0.7, 0.25 * math.log2(factor) + 0.1), 4),
-            evidence=tuple((*agent.recent_failures, *agent.recent_successes)[-5:]),
+            evidence=tuple(agent.recent_overruns),
             evidence_count=agent.overrun.n,
             agent=touched.agent,
             interval=(low, high),
@@ -73,4 +73,4 @@ class Overruns:
 
 
 def _factor(logarithm: float) -> float:
-    return math.exp(min(logarithm, 50.0))  # beyond that, how much more it costs says nothing more
+    return math.exp(min(logarithm, 7.0))  # beyond a thousandfold, how much more it costs says nothing more

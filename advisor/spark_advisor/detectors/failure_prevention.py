@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
-from spark_hooks.views import SwarmView, TallyView, Touched
+from spark_hooks.views import RecordView, SwarmView, TallyView, Touched
 
 MIN_OUTCOMES = 5
 MIN_GAP = 0.05  # a difference smaller than this is not worth anybody's time, however certain
@@ -24,20 +24,17 @@ class FailingAgents:
         agent = view.agents.get(touched.agent or "")
         if agent is None or touched.agent is None or agent.outcomes < MIN_OUTCOMES:
             return
-        evidence = agent.recent_failures
-        yield from _failing(touched.agent, None, agent, view, evidence)
+        yield from _failing(touched.agent, None, agent, view)
         category, cell = view.categories.get(touched.category or ""), agent.by_category.get(touched.category or "")
         if category is not None and cell is not None and touched.category is not None:
-            yield from _failing(touched.agent, touched.category, cell, category, evidence)
+            yield from _failing(touched.agent, touched.category, cell, category)
 
 
-def _failing(
-    agent: str, category: str | None, own: TallyView, everybody: TallyView, evidence: Sequence[str]
-) -> Iterable[Finding]:
+def _failing(agent: str, category: str | None, own: RecordView, everybody: TallyView) -> Iterable[Finding]:
     if own.outcomes < MIN_OUTCOMES:
         return
     beside = others(everybody, own)
-    bar = LONE_BAR if beside is None else min(beside) - MIN_GAP
+    bar = LONE_BAR if beside is None else beside.lower - MIN_GAP
     if wilson(own.successes, own.outcomes, Z99)[1] >= bar:
         return
     failures, rate = own.outcomes - own.successes, own.successes / own.outcomes
@@ -52,7 +49,7 @@ def _failing(
         suggested_action=f"Give {tasks} to other agents until {agent} has been looked at.",
         action={"action": "avoid", "agent": agent, "category": category},
         priority=round((LONE_BAR if beside is None else beside.rate) - rate, 4),
-        evidence=tuple(evidence),
+        evidence=tuple(own.recent_failures),
         evidence_count=own.outcomes,
         agent=agent,
         task_category=category,
