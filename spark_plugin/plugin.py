@@ -23,7 +23,7 @@ from spark_hooks.plugins import Plugins
 from spark_hooks.signals import SIGNALS
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, Recorder
-from spark_plugin.capture import Capture, Ingested, JournalTerms, journal_directory, waiting
+from spark_plugin.capture import Capture, Ingested, JournalTerms, journal_directory
 from spark_plugin.projection import Extensions, Projection, published
 from spark_plugin.readers import Advice, EventLog, Memories, Predictions, Readable, scoreboard, summary
 from spark_plugin.settings import Settings
@@ -95,7 +95,7 @@ class Spark:
         counters = Counter(store.counters())
         if self._capture is not None:
             counters.update(self._capture.untold())
-        lag = waiting(journal_directory(self.settings.store)) if self._capture is None else self._capture.lag
+        lag = self._capture.lag if self._capture is not None else self._readable.waiting()
         return {
             "enabled": self.settings.enabled,
             "events": store.position(),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 
-from spark_advisor import about, ranked
+from spark_advisor import about, capture_health, ranked
 from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
+from spark_plugin.capture import journal_directory, waiting
 from spark_plugin.codec import rfc3339
 from spark_plugin.errors import StoreCorrupt
 from spark_plugin.projection import ledger, published
@@ -23,7 +25,6 @@ Row = dict[str, Any]
 
 T = TypeVar("T")
 
-_MANY = 10**9
 _CHUNK = 1000
 
 
@@ -53,6 +54,10 @@ class Readable:
                 return open_store(self._url or "sqlite:///nothing", create=False)
             self._store = open_store(self._url, create=False)
             return self._store
+
+    def waiting(self) -> int:
+        """How many events lie in the journals beside the store. Raises `StoreError` for a URL that is none."""
+        return 0 if self._url is None else waiting(journal_directory(self._url))
 
     def close(self) -> None:
         """Let go of the store; it is opened again when it is read again."""
@@ -135,8 +140,9 @@ class Advice:
         self._readable = readable
 
     def live(self, limit: int) -> list[Advisory]:
-        """The live ones, most valuable first."""
-        return ranked(self._read(published.ADVISORY), limit)
+        """The live ones, most valuable first; among them that events were dropped, by whatever process."""
+        dropped = self._readable.store().counters().get("dropped", 0)
+        return ranked([*self._read(published.ADVISORY), *capture_health(None, 0, {"events": dropped})], limit)
 
     def all(self, limit: int) -> list[Advisory]:
         """The live ones, then the retired ones, each most valuable first."""
@@ -145,7 +151,7 @@ class Advice:
 
     def rows(self, *, retired: bool, category: str | None, agent: str | None, limit: int) -> list[Advisory]:
         """Those of one category or about one agent; with `retired`, the retired ones too."""
-        found = self.all(_MANY) if retired else self.live(_MANY)
+        found = self.all(sys.maxsize) if retired else self.live(sys.maxsize)
         found = found if category is None else [advisory for advisory in found if advisory.category == category]
         return (found if agent is None else about(found, {agent}))[:limit]
 

@@ -97,4 +97,5 @@ def _convert(name: str, origin: str, value: object, field: msgspec.structs.Field
     try:
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(name, origin, f"{value!r} does not fit: {error}") from None
+        wanted = "true or false" if field.type is bool else str(error).replace("`", "")
+        raise SettingsError(name, origin, f"{value!r} does not fit: {wanted}") from None

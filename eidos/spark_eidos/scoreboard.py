@@ -106,7 +106,7 @@ class Scoreboard:
             "winner_top1": _mean(self.awards_foreseen, self.awards),
             "winner_log_loss": _mean(self.winner_log_loss, self.awards),
             "bid_coverage": _mean(self.bids_covered, self.bids),
-            "bid_level": _mean(self.bid_levels, self.bids),
+            "bid_level": None if not self.bids else round(self.bid_levels / self.bids, 9),
         }
 
 

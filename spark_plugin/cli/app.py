@@ -56,12 +56,14 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (KeyboardInterrupt, typer.Abort):
-        return _failed("interrupted", INTERRUPTED)
+        code = INTERRUPTED
     except Exception as error:
         explain = getattr(error, "format_message", None)  # the command-line parser's own errors
         if explain is None:
             raise
         return _failed(f"{str(explain()).rstrip('.')}; see `spark --help`", BAD_USAGE)
+    if code == INTERRUPTED:  # the parser turns the interrupt into a code of its own
+        return _failed("interrupted; what was taken in is kept, and doing it again goes on from there", INTERRUPTED)
     return code if isinstance(code, int) else DONE
 
 

@@ -24,8 +24,6 @@ from spark_plugin.cli.common import (
     table,
 )
 
-AllOption = Annotated[bool, typer.Option("--all")]
-
 
 def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """What is stored, and whether the forecasts are worth anything."""
@@ -45,6 +43,10 @@ def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
         rows.add_row(f"tasks {name}", f"{n:,}")
     for name in ("agents", "memories", "advisories"):
         rows.add_row(name, f"{known[name]:,}")
+    if known["parked"]:
+        rows.add_row("waiting for the post or award they belong to", f"{known['parked']:,}")
+    if known["unmatched"]:
+        rows.add_row("outcomes that belong to no attempt", f"{known['unmatched']:,}")
     out.print(rows)
     out.print(verdict(known["predictions"]))
     out.print("Capture: " + ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in known["capture"].items()))
@@ -77,6 +79,9 @@ def timeline(
         events = spark.events.timeline(limit=limit, type=type_name, agent=agent, task=task, since=start)
     if as_json:
         print_json({"events": events})
+        return
+    if not events:
+        console().print("No events match.")
         return
     rows = table("Timeline, newest first; ~ marks what Spark derived", "position#", "weight#", "what")
     for row in events:
@@ -162,9 +167,7 @@ def advise(
         out.print(f"      {advisory.detail}", soft_wrap=True)
         out.print(f"      -> {advisory.suggested_action}", soft_wrap=True)
         where = "this process" if advisory.created_position is None else f"position {advisory.created_position}"
-        out.print(
-            f"      {advisory.category}, {advisory.id}, since {where}, {advisory.evidence_count} outcomes behind it"
-        )
+        out.print(f"      {advisory.category}, {advisory.id}, since {where}, evidence {advisory.evidence_count}")
 
 
 def _short(data: dict[str, Any], width: int = 80) -> str:

@@ -18,14 +18,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from spark_hooks.events import Event
 from spark_hooks.signals import SIGNALS, custom
 from spark_plugin import codec
+from spark_plugin.capture import Ingested
 from spark_plugin.cli.common import BadInput, JsonOption, StoreOption, console, note, print_json, settings_for, table
 from spark_plugin.cli.read import verdict
 from spark_plugin.errors import BadLine, StoreUnavailable
 from spark_plugin.plugin import Spark, register
 from spark_plugin.store import open_store
 
-AHEAD = 4000
-"""Lines read before the store must have caught up: what a replay may hold in the journal at most."""
+AHEAD_LINES = 4000
+AHEAD_BYTES = 4 << 20
+"""What is read before the store must have caught up: the journal never comes near its bound."""
+TRIES = 8
 MAX_LINE = 64 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -34,21 +37,23 @@ Advance = Callable[[int], None]
 
 
 class Replay:
-    """The sender of a replay, and its counts."""
+    """The sender of a replay, and how many lines it refused."""
 
     def __init__(self) -> None:
-        self.events = 0
         self.rejected = 0
-        self.dropped = 0
         self._time = 0.0
 
     def send(self, event: Event) -> None:
-        """Signal one event; without a time of its own it has that of the one before."""
+        """Signal one event; without a time of its own it has that of the one before.
+
+        Raises `BadLine` when it could not be kept.
+        """
         if event.time is None:
             event = msgspec.structs.replace(event, time=self._time)
         self._time = event.time or 0.0
         for _, receipt in SIGNALS.get(event.type, custom).send(self, event=event):
-            self.dropped += receipt.state == "dropped"
+            if receipt is not None and receipt.state != "journaled":
+                raise BadLine(f"could not be kept: {receipt.reason}")
 
 
 def replay(
@@ -59,56 +64,72 @@ def replay(
     """Recorded event streams through the hooks; ends with a summary."""
     started = time.perf_counter()
     settings = settings_for(store)
-    sender = Replay()
+    for name in files:
+        if name != "-" and not Path(name).is_file():
+            what = "is a directory" if Path(name).is_dir() else "no such file"
+            raise BadInput(f"{name}: {what}; give a .jsonl or .jsonl.gz file, or - for standard input")
     if settings.enabled:
         open_store(settings.store).close()  # a store that cannot serve is said before anything is read
     else:
         note("SPARK_ENABLED is off: nothing is captured")
-    for name in files:
-        if name != "-" and not Path(name).is_file():
-            raise BadInput(f"{name}: no such file; give a .jsonl or .jsonl.gz file, or - for standard input")
+    sender = Replay()
+    broken: BadInput | None = None
     with register(sender, settings=settings) as spark:
         spark.flush()  # what dead processes left is not this stream's
         before = spark.ingested
-        for name in files:
-            _stream(name, sender, spark)
+        try:
+            for name in files:
+                _stream(name, sender, spark)
+        except BadInput as error:
+            broken = error
         _caught_up(spark)
         done = spark.ingested
-    summary = _summary(spark, sender, done.stored - before.stored, done.duplicates - before.duplicates, started)
+    summary = _summary(spark, sender, before, done, started)
     if as_json:
         print_json(summary)
     else:
         _show(summary, settings.store)
-    if sender.dropped:
-        raise StoreUnavailable(settings.store, f"{sender.dropped} events could not be kept")
+    if broken is not None:
+        raise broken
+    if summary["rejected"] == summary["events"] > 0:
+        raise BadInput(f"{', '.join(files)}: not one line is an event; each was named above with its reason")
 
 
 def _stream(name: str, sender: Replay, spark: Spark) -> None:
+    ahead = 0
     with _opened(name) as (lines, tell, size), _bar(name, size) as advance:
         for number, line in enumerate(_lines(lines, name), start=1):
+            ahead += len(line)
+            if number % AHEAD_LINES == 0 or ahead > AHEAD_BYTES:
+                _caught_up(spark)
+                advance(tell())
+                ahead = 0
             if not line.strip():
                 continue
-            sender.events += 1
             try:
+                if len(line) > MAX_LINE:
+                    raise BadLine(f"is longer than {MAX_LINE} bytes")
                 sender.send(codec.decode(line))
             except BadLine as error:
                 sender.rejected += 1
                 spark.count_rejected(str(error))
                 print(f"{name}:{number}: {error}", file=sys.stderr)
-            if number % AHEAD == 0:
-                _caught_up(spark)
-                advance(tell())
 
 
 def _caught_up(spark: Spark) -> None:
-    if not spark.flush():
+    """Wait for the store; one that is only busy is given several chances."""
+    if not any(spark.flush() for _ in range(TRIES)):
         raise StoreUnavailable(spark.settings.store, spark.trouble or "does not take events")
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
     """The lines of a stream; one that breaks off in the middle is said, and what came before it is kept."""
     try:
-        while line := stream.readline(MAX_LINE):
+        while line := stream.readline(MAX_LINE + 1):
+            while not line.endswith(b"\n") and (more := stream.readline(MAX_LINE)):
+                line = line[: MAX_LINE + 1] + (
+                    b"\n" if more.endswith(b"\n") else b""
+                )  # too long: its rest is passed over
             yield line
     except (OSError, EOFError) as error:
         raise BadInput(f"{name}: cannot be read to its end: {error}; what came before is stored") from error
@@ -150,13 +171,15 @@ def _bar(name: str, size: int) -> Iterator[Advance]:
         yield advance
 
 
-def _summary(spark: Spark, sender: Replay, stored: int, duplicates: int, started: float) -> dict[str, Any]:
+def _summary(spark: Spark, sender: Replay, before: Ingested, done: Ingested, started: float) -> dict[str, Any]:
     known = spark.status()
+    stored, duplicates = done.stored - before.stored, done.duplicates - before.duplicates
+    rejected = sender.rejected + done.dead_letters - before.dead_letters
     return {
-        "events": stored + duplicates + sender.rejected,
+        "events": stored + duplicates + rejected,
         "ingested": stored,
         "duplicates": duplicates,
-        "rejected": sender.rejected,
+        "rejected": rejected,
         "seconds": round(time.perf_counter() - started, 3),
         "predictions": known["predictions"],
         "advisories": known["advisories"],

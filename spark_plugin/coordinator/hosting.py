@@ -6,7 +6,7 @@ The hooks have names and signatures of the swarm's own, as any host's would; plu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pluggy
@@ -113,8 +113,10 @@ class Announcer:
         except Exception:
             log.exception("a receiver of a signal failed")
 
-    def _call(self, hook: Callable[..., object], **arguments: object) -> None:
-        try:
-            hook(**arguments)
-        except Exception:
-            log.exception("a plugin of the swarm failed")
+    def _call(self, hook: pluggy.HookCaller, **arguments: object) -> None:
+        """Call each implementation by itself: pluggy's own loop stops at the first that raises."""
+        for impl in reversed(hook.get_hookimpls()):
+            try:
+                impl.function(*[arguments[name] for name in impl.argnames])
+            except Exception:
+                log.exception("the plugin %s of the swarm failed", impl.plugin_name)

@@ -162,12 +162,10 @@ class Projector:
         agent = self._agent(event.agent_id)
         card.bid(event.agent_id, event.bid)
         agent.bids.add(event.bid)
-        deviations = 0.0
-        if card.category is not None:
-            seen = self._category(card.category).bids
-            size = math.log1p(event.bid) - (math.log1p(card.reserve) if card.reserve else 0.0)
-            deviations = seen.deviation(size)
-            seen.add(size)
+        seen = self.state.bids if card.category is None else self._category(card.category).bids
+        size = math.log1p(event.bid) - (math.log1p(card.reserve) if card.reserve else 0.0)
+        deviations = seen.deviation(size)
+        seen.add(size)
         self._review(event, event.agent_id, card.category)
         return importance.score(event.type, first_time=new, deviations=deviations)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from spark_advisor import AdvisoryBook
-from spark_eidos import VERSION, Eidos, Scoreboard
+from spark_eidos import VERSION, Eidos, Mean, Scoreboard
 from spark_plugin.projection.cards import AgentCard, CategoryCard, TaskCard
 from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
@@ -40,6 +40,8 @@ class State:
     counts: Counts = field(default_factory=Counts)
     agents: dict[str, AgentCard] = field(default_factory=dict)
     categories: dict[str, CategoryCard] = field(default_factory=dict)
+    bids: Mean = field(default_factory=Mean)
+    """Bids for tasks without a category, on the same scale as `CategoryCard.bids`."""
     tasks: dict[str, TaskCard] = field(default_factory=dict)
     """Tasks heard of lately, least lately first; the others are read back from the log when they are heard of again."""
     tasks_left: int = 0

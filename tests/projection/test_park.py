@@ -168,3 +168,13 @@ def test_an_advisory_is_issued_where_its_row_says(seed: int) -> None:
     assert issued
     for row in issued:
         assert msgspec.json.decode(row.data)["created_position"] == row.position
+
+
+def test_a_memory_was_last_updated_when_it_was_and_not_when_what_waited_came() -> None:
+    early = [completed("late", "ada"), assigned("late", "ada")]
+    run = Run().take(stamped([*record("ada", [True] * 3), *early, *record("ada", [True] * 3, name="more")]))
+    before = run.model(published.MEMORY, "ada")["updated_position"]
+    run.take(stamped([posted("late")], writer="x"))
+    memory = run.model(published.MEMORY, "ada")
+    assert memory["outcomes"] == 7
+    assert memory["updated_position"] == run.store.position() > before
