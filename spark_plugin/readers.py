@@ -34,6 +34,7 @@ class Readable:
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._store: Store | None = None
+        self._empty: Store | None = None
         self._inherited: Store | None = None
         self._process = os.getpid()
         self._lock = threading.Lock()
@@ -51,7 +52,9 @@ class Readable:
             if self._store is not None:
                 return self._store
             if self._url is None or not self.exists:
-                return open_store(self._url or "sqlite:///nothing", create=False)
+                if self._empty is None:
+                    self._empty = open_store(self._url or "sqlite:///nothing", create=False)
+                return self._empty
             self._store = open_store(self._url, create=False)
             return self._store
 
@@ -62,9 +65,10 @@ class Readable:
     def close(self) -> None:
         """Let go of the store; it is opened again when it is read again."""
         with self._lock:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            for store in (self._store, self._empty):
+                if store is not None:
+                    store.close()
+            self._store = self._empty = None
 
     def _renew(self) -> None:
         """In a child process after a fork: use another connection. The parent's is kept, and never closed here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,6 +28,8 @@ from spark_plugin.redaction import Redact
 from spark_plugin.store import Store, path_of
 
 log = logging.getLogger("spark.capture")
+
+RETRY_S = 1.0
 
 
 def journal_directory(store_url: str) -> Path:
@@ -70,14 +73,18 @@ class Capture:
         self._journal: Journal | None = None
         self._drainer: Drainer | None = None
         self._inherited: Drainer | None = None
+        self._next_try = 0.0
+        self._closed = False
+        self._forking = threading.Lock()
         self._open(told={})
 
     def take(self, event: Event) -> Receipt:
         """Journal one event; its receipt says whether it is safe."""
         if os.getpid() != self._process:
             self._after_fork()
-        if self._journal is None:
+        if self._journal is None and not self._opened_late():
             return self._drop(event, self._trouble or "closed")
+        assert self._journal is not None
         try:
             self._journal.append(encode(event))
         except (OSError, RecordTooLarge, JournalFull, JournalSealed) as error:
@@ -94,6 +101,7 @@ class Capture:
         """Drain what is there and let go. What the store would not take stays in the journal."""
         if os.getpid() != self._process:
             self._after_fork()
+        self._closed = True
         if self._drainer is not None:
             self._drainer.stop()
         self._journal = None
@@ -124,16 +132,23 @@ class Capture:
     def _open(self, told: Mapping[str, int]) -> None:
         """Begin capturing in this process; `told` are the tallies that somebody else tells the store."""
         self._process = os.getpid()
-        self._forking = threading.Lock()
         try:
             journal = Journal(self._directory, self._terms)
         except OSError as error:
+            self._next_try = time.monotonic() + RETRY_S
             self._trouble = f"journal {self._directory} cannot be written: {error.strerror or error}"
             log.warning("events are dropped: %s", self._trouble)
             return
-        self._journal = journal
         self._drainer = self._new_drainer(journal, told=told)
         self._drainer.start()
+        self._journal, self._trouble = journal, None
+
+    def _opened_late(self) -> bool:
+        """Whether a journal that could not be opened can be opened now; tried once in a while."""
+        with self._forking:
+            if self._journal is None and not self._closed and time.monotonic() >= self._next_try:
+                self._open(told={})
+            return self._journal is not None
 
     def _after_fork(self) -> None:
         """In a child: the journal and the drainer are the parent's; open our own. Only the first thread to ask does."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from spark_plugin.capture.journal import lock_path
-from spark_plugin.capture.segment import salvage
+from spark_plugin.capture.segment import is_ours, salvage
+
+log = logging.getLogger("spark.capture")
 
 
 class DeadSet:
@@ -25,9 +28,16 @@ class DeadSet:
             yield from salvage(path)
 
     def remove(self) -> None:
-        """Its records are stored: take the files off the disk, the lock last."""
+        """Its records are stored: take the files off the disk, the lock last.
+
+        A segment that another version wrote, in a form we cannot read, is left under another name.
+        """
         for path in self._segments():
-            path.unlink(missing_ok=True)
+            if is_ours(path):
+                path.unlink(missing_ok=True)
+            else:
+                log.error("the journal %s was written by another version of Spark and is left as it is", path)
+                path.rename(path.with_suffix(".unread"))
         lock_path(self._directory, self._name).unlink(missing_ok=True)
         self.release()
 

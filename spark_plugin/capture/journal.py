@@ -82,7 +82,12 @@ class Journal:
         self._syncing = threading.Lock()
         self._synced = 0
         self._unsynced: list[Segment] = []  # left full since the last sync
-        self._segments.append(self._new_segment())
+        try:
+            self._segments.append(self._new_segment())
+        except OSError:
+            lock_path(directory, self._name).unlink(missing_ok=True)
+            os.close(self._lock_file)
+            raise
 
     def append(self, payload: bytes) -> None:
         """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk."""
@@ -204,8 +209,12 @@ class Journal:
         self._made += 1
         segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
         if self._terms.durable:
-            segment.sync()
-            _sync_directory(self.directory)
+            try:
+                segment.sync()
+                _sync_directory(self.directory)
+            except OSError:
+                segment.remove()
+                raise
         return segment
 
 

@@ -136,6 +136,12 @@ class Segment:
         self.path.unlink(missing_ok=True)
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a segment file is of the form that this version writes; one that was torn at its birth counts as ours."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) in (MAGIC, bytes(len(MAGIC)), b"")
+
+
 def salvage(path: Path) -> Iterator[bytes]:
     """The whole records of a segment file, as `whole_records`."""
     yield from whole_records(path.read_bytes())

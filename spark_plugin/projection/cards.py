@@ -11,8 +11,8 @@ from spark_hooks.events import TaskPosted
 
 EVIDENCE = 5
 """Event ids kept as evidence, per kind."""
-MAX_CATEGORIES = 500
-"""Categories kept per agent."""
+MAX_CATEGORIES = 2_000
+"""Categories kept, of the swarm and of each agent."""
 MAX_BIDS = 200
 """Bids kept per task."""
 MAX_OPEN_ATTEMPTS = 64

@@ -56,7 +56,8 @@ class Projection:
         """Take one event in; return its importance. A fault of our own is logged, and costs this event its effects."""
         assert self._reader is not None
         with self._lock:
-            return self._take(self._at_hand(), position, event, self._reader, ())
+            projector = self._at_hand()
+            return projector.overridden(event, self._take(projector, position, event, self._reader, ()))
 
     def finish(self, transaction: Transaction) -> None:
         """Write what changed; a snapshot too, when the last one is old."""
@@ -107,7 +108,7 @@ class Projection:
             transaction.reset_models()
             self._projector = projector = Projector(State(), self._extensions)
             upto = transaction.position()
-            for scores in self._replayed(projector, transaction, upto):
+            for scores in self._replayed(projector, transaction, upto, asking=True):
                 transaction.set_importance(scores)
                 published.write(projector, transaction)
                 projector.effects.clear()
@@ -146,24 +147,34 @@ class Projection:
         self._snapshot_at = 0
         return State()
 
-    def _replayed(self, projector: Projector, reader: Reader, upto: int) -> Iterator[dict[int, float]]:
-        """Take in the stored events up to `upto`, chunk by chunk; yields each chunk's importance by position."""
+    def _replayed(
+        self, projector: Projector, reader: Reader, upto: int, *, asking: bool = False
+    ) -> Iterator[dict[int, float]]:
+        """Take in the stored events up to `upto`, chunk by chunk; yields each chunk's importance by position.
+
+        With `asking`, plugins have their say on the importance again.
+        """
         while projector.state.position < upto:
             after = projector.state.position
             rows = reader.events(Filter(after=after, before=upto + 1), limit=CHUNK)
             if not rows:
                 return
             made = _by_position(reader.derived(Filter(after=after, before=rows[-1].position + 1)))
-            yield {row.position: self._again(projector, row, reader, made.get(row.position, [])) for row in rows}
+            yield {
+                row.position: self._again(projector, row, reader, made.get(row.position, []), asking) for row in rows
+            }
 
-    def _again(self, projector: Projector, row: EventRow, reader: Reader, made: list[DerivedRow]) -> float:
+    def _again(
+        self, projector: Projector, row: EventRow, reader: Reader, made: list[DerivedRow], asking: bool
+    ) -> float:
         try:
             event = codec.decode(row.data)
         except BadLine as error:
             log.warning("the event at position %d cannot be read and is passed over: %s", row.position, error)
             projector.state.position = row.position
             return row.importance
-        return self._take(projector, row.position, event, reader, made)
+        score = self._take(projector, row.position, event, reader, made)
+        return projector.overridden(event, score) if asking else score
 
     def _take(
         self, projector: Projector, position: int, event: Event, reader: Reader, made: Sequence[DerivedRow]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from spark_advisor import Change
+from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import (
     AgentJoined,
     AgentLeft,
@@ -24,7 +25,7 @@ from spark_hooks.events import (
 )
 from spark_hooks.views import Detector, Touched
 from spark_plugin.projection import importance, ledger, tasks
-from spark_plugin.projection.cards import AgentCard, Attempt, CategoryCard, TaskCard, remember
+from spark_plugin.projection.cards import MAX_CATEGORIES, AgentCard, Attempt, CategoryCard, TaskCard, remember
 from spark_plugin.projection.memories import consolidate
 from spark_plugin.projection.park import Parked, is_early, opens
 from spark_plugin.projection.state import State
@@ -33,6 +34,10 @@ from spark_plugin.store import DerivedRow, Reader
 _OF_A_TASK = (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)
 
 _encode = msgspec.json.Encoder().encode
+
+
+MAX_AGENTS = 20_000
+"""Agents whose records are kept."""
 
 
 @dataclass(slots=True)
@@ -72,7 +77,7 @@ class Projector:
         self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
 
     def take(self, position: int, event: Event, reader: Reader, recorded: Sequence[DerivedRow] = ()) -> float:
-        """Take in the event at `position`; return its importance.
+        """Take in the event at `position`; return its importance as the built-in score has it.
 
         `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
         """
@@ -80,14 +85,18 @@ class Projector:
         state = self.state
         state.position = position
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
-        types = state.counts.types
-        types[event.type] = types.get(event.type, 0) + 1
+        state.counts.count(event.type)
         score = self._arrived(position, event, recorded)
         while (task_id := state.park.overdue(state.time)) is not None:
             self._give_up_waiting(task_id)
         for change in state.book.expire(state.time):
             self._note_advice(change)
-        return self._overridden(event, score)
+        return score
+
+    def overridden(self, event: Event, score: float) -> float:
+        """The importance of an event after plugins had their say."""
+        own = self._extensions.score_importance(event)
+        return score if own is None else importance.bounded(own)
 
     def _arrived(self, position: int, event: Event, recorded: Sequence[DerivedRow]) -> float:
         """Apply an event, and what waited for it; or let it wait."""
@@ -179,14 +188,14 @@ class Projector:
         before = card.status
         attempt = Attempt(card.attempts + 1, forecast, event.bid, scores)
         for old in card.assign(attempt):
-            self.state.agents[old.forecast.agent_id].open_attempts -= 1
+            self._agents_attempts(old.forecast.agent_id, -1)
         self._move(before, card.status)
         row = ledger.AwardRow(attempt.number, event.agent_id, forecast.success, forecast.base_rate, event.bid, scores)
         self._note(made or row, event.task_id, card)
         if not first or card.forecast is None:
             eidos.scoreboard.made += 1
         agent.assigned += 1
-        agent.open_attempts += 1
+        self._agents_attempts(event.agent_id, +1)
         if card.category is not None:
             category = self._category(card.category)
             remember(category.recent_awards, event.id)
@@ -217,7 +226,7 @@ class Projector:
     ) -> bool:
         """Bring the records up to date; True when it is the agent's first outcome in this category."""
         agent = self._agent(agent_id)
-        agent.open_attempts = max(0, agent.open_attempts - 1)
+        self._agents_attempts(agent_id, -1)
         new = agent.outcomes == 0 if card.category is None else card.category not in agent.by_category
         agent.observe_outcome(event.id, card.category, succeeded)
         agent.observe_effort(event.id, attempt.bid, event.cost, event.duration_s)
@@ -225,7 +234,7 @@ class Projector:
             category = self._category(card.category)
             category.outcomes += 1
             category.successes += succeeded
-        memory = consolidate(agent_id, agent, self.state.memories.get(agent_id), self._position)
+        memory = consolidate(agent_id, agent, self.state.memories.get(agent_id), self.state.position)
         if memory is not None:
             self.state.memories[agent_id] = memory
             self.effects.memories[agent_id] = None
@@ -233,7 +242,7 @@ class Projector:
         return new
 
     def _other(self, event: Event) -> float:
-        new = self.state.counts.types[event.type] == 1
+        new = self.state.counts.types.get(event.type) == 1
         if event.agent is not None:
             agent = self._agent(event.agent)
             if isinstance(event, AgentJoined):  # AgentLeft is one too
@@ -256,15 +265,32 @@ class Projector:
         return card
 
     def _agent(self, agent_id: str) -> AgentCard:
-        """The agent's card, for an event of its own."""
-        card = self.state.agents.setdefault(agent_id, AgentCard())
+        """The agent's card, for an event of its own; the ones not heard of for longest make room for new ones."""
+        state = self.state
+        card = state.agents.pop(agent_id, None) or AgentCard()
+        state.agents[agent_id] = card
         card.events += 1
         self.effects.agents[agent_id] = None
+        for gone, _ in forget_oldest(state.agents, MAX_AGENTS):
+            self.effects.agents[gone] = None
+            if state.memories.pop(gone, None) is not None:
+                self.effects.memories[gone] = None
         return card
 
+    def _agents_attempts(self, agent_id: str, change: int) -> None:
+        """Keep the number of an agent's open attempts; its card may have been made anew since they began."""
+        card = self.state.agents.get(agent_id)
+        if card is not None:
+            card.open_attempts = max(0, card.open_attempts + change)
+
     def _category(self, category: str) -> CategoryCard:
+        categories = self.state.categories
+        card = categories.pop(category, None) or CategoryCard()
+        categories[category] = card
         self.effects.categories[category] = None
-        return self.state.categories.setdefault(category, CategoryCard())
+        for gone, _ in forget_oldest(categories, MAX_CATEGORIES):
+            self.effects.categories[gone] = None
+        return card
 
     def _move(self, before: str, after: str) -> None:
         """A task's status changed: keep the counts of open, completed and failed tasks."""
@@ -302,7 +328,3 @@ class Projector:
                 agent_id=agent,
             )
             self.effects.derived.append(row)
-
-    def _overridden(self, event: Event, score: float) -> float:
-        own = self._extensions.score_importance(event)
-        return score if own is None else importance.bounded(own)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -21,9 +21,9 @@ def write(projector: Projector, transaction: Transaction) -> None:
     """Write the rows whose subjects changed, and the derived rows."""
     state, effects = projector.state, projector.effects
     transaction.derive(effects.derived)
-    transaction.publish(AGENT, {key: _encode(state.agents[key]) for key in effects.agents})
-    transaction.publish(CATEGORY, {key: _encode(state.categories[key]) for key in effects.categories})
-    transaction.publish(MEMORY, {key: _encode(state.memories[key]) for key in effects.memories})
+    transaction.publish(AGENT, _changed(effects.agents, state.agents))
+    transaction.publish(CATEGORY, _changed(effects.categories, state.categories))
+    transaction.publish(MEMORY, _changed(effects.memories, state.memories))
     live: dict[str, bytes | None] = {}
     retired: dict[str, bytes | None] = {}
     for what, advisory in effects.advisories:
@@ -35,6 +35,11 @@ def write(projector: Projector, transaction: Transaction) -> None:
     transaction.publish(ADVISORY, live)
     transaction.publish(ADVISORY_RETIRED, retired)
     transaction.publish(SUMMARY, {SUMMARY_KEY: _encode(summary(state))})
+
+
+def _changed(touched: Iterable[str], cards: Mapping[str, object]) -> dict[str, bytes | None]:
+    """The rows of the cards that changed; None for those that were let go."""
+    return {key: _encode(cards[key]) if key in cards else None for key in touched}
 
 
 def summary(state: State) -> Mapping[str, object]:

@@ -17,11 +17,16 @@ SNAPSHOT_VERSION = f"1:{VERSION}"
 """Changes with the shape of `State` and with the models: a snapshot of another version is not read."""
 
 
+MAX_TYPES = 500
+OTHER_TYPES = "(other types)"
+
+
 @dataclass(slots=True)
 class Counts:
     """What was counted of the log."""
 
     types: dict[str, int] = field(default_factory=dict)
+    """By type of event; types beyond `MAX_TYPES` are counted together as `OTHER_TYPES`."""
     open: int = 0
     completed: int = 0
     failed: int = 0
@@ -29,6 +34,12 @@ class Counts:
     """Outcomes with no open attempt to close."""
     reposted: int = 0
     """Posts of a task that was posted before."""
+
+    def count(self, type_name: str) -> None:
+        """Count one event."""
+        if type_name not in self.types and len(self.types) >= MAX_TYPES:
+            type_name = OTHER_TYPES
+        self.types[type_name] = self.types.get(type_name, 0) + 1
 
 
 @dataclass(slots=True)

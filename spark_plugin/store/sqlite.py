@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -163,8 +164,12 @@ class SqliteStore(SqliteReader):
                 raise StoreUnavailable(url, "is a directory", "name a file")
             target = path if create or has_store(path) else None
             self._writer = _connect(target)
-            self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            _prepare(self._writer, url)
+            try:
+                self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                _prepare(self._writer, url)
+            except BaseException:
+                self._writer.close()
+                raise
             reading = self._writer if target is None else _connect(target)
             if target is not None:
                 reading.execute("PRAGMA query_only = ON")
@@ -233,6 +238,10 @@ def has_store(path: Path) -> bool:
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(
+                os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            )  # what agents write is for its owner alone
     db = sqlite3.connect(
         ":memory:" if path is None else path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
