@@ -41,7 +41,9 @@ class AdvisoryBook:
         Raises what a detector raises, and what `sound` raises for a finding that is none; then nothing has changed.
         """
         found = {(f.agent, f.task_category): f for f in map(sound, detector.detect(view, touched))}
-        mine = self.by_detector.setdefault(identifier(detector.name), {})
+        mine = self.by_detector.get(detector.name)
+        if mine is None:  # new, or a name that has to be cleaned before it can be a key
+            mine = self.by_detector.setdefault(identifier(detector.name), {})
         if not found and not mine:
             return []
         changes: list[Change] = []
