@@ -83,8 +83,7 @@ def replay(
         except BadInput as error:
             broken = error
         _caught_up(spark)
-        done = spark.ingested
-    summary = _summary(spark, sender, before, done, started)
+        summary = _summary(spark, sender, before, started)
     if as_json:
         print_json(summary)
     else:
@@ -171,8 +170,8 @@ def _bar(name: str, size: int) -> Iterator[Advance]:
         yield advance
 
 
-def _summary(spark: Spark, sender: Replay, before: Ingested, done: Ingested, started: float) -> dict[str, Any]:
-    known = spark.status()
+def _summary(spark: Spark, sender: Replay, before: Ingested, started: float) -> dict[str, Any]:
+    known, done = spark.status(), spark.ingested
     stored, duplicates = done.stored - before.stored, done.duplicates - before.duplicates
     rejected = sender.rejected + done.dead_letters - before.dead_letters
     return {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from spark_advisor.records import Compared, compared
 from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
-from spark_hooks.views import RecordView, SwarmView, TallyView, Touched
+from spark_hooks.views import SwarmView, Touched
 
 MIN_OUTCOMES = 8
 MIN_GAP = 0.05
@@ -18,24 +19,17 @@ class ExcellingAgents:
     name = "excelling_agents"
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
-        agent = view.agents.get(touched.agent or "")
-        if agent is None or touched.agent is None or agent.outcomes < MIN_OUTCOMES:
-            return
-        yield from _excelling(touched.agent, None, agent, view)
-        category, cell = view.categories.get(touched.category or ""), agent.by_category.get(touched.category or "")
-        if category is not None and cell is not None and touched.category is not None:
-            yield from _excelling(touched.agent, touched.category, cell, category)
+        for record in compared(view, touched, at_least=MIN_OUTCOMES):
+            yield from _excelling(record)
 
 
-def _excelling(agent: str, category: str | None, own: RecordView, everybody: TallyView) -> Iterable[Finding]:
-    if own.outcomes < MIN_OUTCOMES:
-        return
+def _excelling(record: Compared) -> Iterable[Finding]:
+    agent, category, own, everybody = record
     beside = others(everybody, own)
     if beside is None or wilson(own.successes, own.outcomes, Z99)[0] <= beside.upper + MIN_GAP:
         return
-    rate = own.successes / own.outcomes
+    rate, tasks = own.successes / own.outcomes, record.tasks
     low, high = wilson(own.successes, own.outcomes)
-    tasks = f"tasks of category '{category}'" if category else "tasks"
     yield Finding(
         category="agent_performance",
         title=f"{agent} succeeds in {own.successes} of {own.outcomes} {tasks}",

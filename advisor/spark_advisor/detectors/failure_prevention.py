@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from spark_advisor.records import Compared, compared
 from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
-from spark_hooks.views import RecordView, SwarmView, TallyView, Touched
+from spark_hooks.views import SwarmView, Touched
 
 MIN_OUTCOMES = 5
 MIN_GAP = 0.05  # a difference smaller than this is not worth anybody's time, however certain
@@ -21,31 +22,24 @@ class FailingAgents:
     name = "failing_agents"
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
-        agent = view.agents.get(touched.agent or "")
-        if agent is None or touched.agent is None or agent.outcomes < MIN_OUTCOMES:
-            return
-        yield from _failing(touched.agent, None, agent, view)
-        category, cell = view.categories.get(touched.category or ""), agent.by_category.get(touched.category or "")
-        if category is not None and cell is not None and touched.category is not None:
-            yield from _failing(touched.agent, touched.category, cell, category)
+        for record in compared(view, touched, at_least=MIN_OUTCOMES):
+            yield from _failing(record)
 
 
-def _failing(agent: str, category: str | None, own: RecordView, everybody: TallyView) -> Iterable[Finding]:
-    if own.outcomes < MIN_OUTCOMES:
-        return
+def _failing(record: Compared) -> Iterable[Finding]:
+    agent, category, own, everybody = record
     beside = others(everybody, own)
     bar = LONE_BAR if beside is None else beside.lower - MIN_GAP
     if wilson(own.successes, own.outcomes, Z99)[1] >= bar:
         return
-    failures, rate = own.outcomes - own.successes, own.successes / own.outcomes
+    failures, rate, tasks = own.outcomes - own.successes, own.successes / own.outcomes, record.tasks
     low, high = wilson(own.successes, own.outcomes)
-    tasks = f"tasks of category '{category}'" if category else "tasks"
-    compared = "too little is known of others" if beside is None else f"the others in {percent(beside.rate)}"
+    against = "too little is known of others" if beside is None else f"the others in {percent(beside.rate)}"
     yield Finding(
         category="failure_prevention",
         title=f"{agent} fails {failures} of {own.outcomes} {tasks}",
         detail=f"{agent} succeeds in {percent(rate)} of its {tasks} (95% interval {percent(low)} to "
-        f"{percent(high)}), {compared}.",
+        f"{percent(high)}), {against}.",
         suggested_action=f"Give {tasks} to other agents until {agent} has been looked at.",
         action={"action": "avoid", "agent": agent, "category": category},
         priority=round((LONE_BAR if beside is None else beside.rate) - rate, 4),
