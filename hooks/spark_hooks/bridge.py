@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from spark_hooks import _fields
+from spark_hooks import fields as checks
 from spark_hooks.errors import InvalidEvent
 from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, name_of, stamped
 from spark_hooks.plugins import Plugins
@@ -52,7 +52,7 @@ class Bridge:
 
     def __init__(self, sender: object, plugins: Plugins, source: str) -> None:
         self.sender = sender
-        self.source = _fields.identifier(source)
+        self.source = checks.identifier(source)
         self.rejected: Counter[str] = Counter()
         self.owner: object = None
         """Whoever made the bridge; found again through `bridge_of`."""

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
-from spark_hooks import _fields as f
+from spark_hooks import fields as f
 from spark_hooks.errors import InvalidEvent
 
 E = TypeVar("E", bound="Event")

@@ -13,8 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spark_hooks import SparkError
-from spark_hooks import _fields as fields
+from spark_hooks import SparkError, fields
 from spark_plugin import settings as settings_module
 from spark_plugin.plugin import Spark
 from spark_plugin.settings import Settings
