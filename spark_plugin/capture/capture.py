@@ -75,18 +75,20 @@ class Capture:
         self._inherited: Drainer | None = None
         self._next_try = 0.0
         self._closed = False
-        self._forking = threading.Lock()
+        self._forking = threading.Lock()  # taken in children only: at a fork nobody holds it
+        self._opening = threading.Lock()
         self._open(told={})
+        self._process = os.getpid()
 
     def take(self, event: Event) -> Receipt:
         """Journal one event; its receipt says whether it is safe."""
         if os.getpid() != self._process:
             self._after_fork()
-        if self._journal is None and not self._opened_late():
+        journal = self._journal or self._opened_late()
+        if journal is None:
             return self._drop(event, self._trouble or "closed")
-        assert self._journal is not None
         try:
-            self._journal.append(encode(event))
+            journal.append(encode(event))
         except (OSError, RecordTooLarge, JournalFull, JournalSealed) as error:
             return self._drop(event, str(error))
         return Receipt(event.id, "journaled")
@@ -131,7 +133,6 @@ class Capture:
 
     def _open(self, told: Mapping[str, int]) -> None:
         """Begin capturing in this process; `told` are the tallies that somebody else tells the store."""
-        self._process = os.getpid()
         try:
             journal = Journal(self._directory, self._terms)
         except OSError as error:
@@ -143,25 +144,26 @@ class Capture:
         self._drainer.start()
         self._journal, self._trouble = journal, None
 
-    def _opened_late(self) -> bool:
-        """Whether a journal that could not be opened can be opened now; tried once in a while."""
-        with self._forking:
+    def _opened_late(self) -> Journal | None:
+        """The journal, if it can be opened now after it could not be at first; tried once in a while."""
+        with self._opening:
             if self._journal is None and not self._closed and time.monotonic() >= self._next_try:
                 self._open(told={})
-            return self._journal is not None
+            return self._journal
 
     def _after_fork(self) -> None:
         """In a child: the journal and the drainer are the parent's; open our own. Only the first thread to ask does."""
-        with self._forking:  # held by nobody at the fork: the parent never takes it
+        with self._forking:
             if os.getpid() == self._process:
                 return
+            self._opening = threading.Lock()  # the parent's may have been held
             if self._journal is not None:
                 self._journal.disown()
                 self._inherited = self._drainer  # with its store: a child must not close its parent's connections
                 self._journal = self._drainer = None
                 self._projection.renew()
                 self._open(told=self.tallies())
-            self._process = os.getpid()
+            self._process = os.getpid()  # last: until then other threads of the child wait here
 
     def _drop(self, event: Event, reason: str) -> Receipt:
         self.dropped[event.type] += 1
