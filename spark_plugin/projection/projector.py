@@ -73,6 +73,7 @@ class Projector:
         self._extensions = extensions
         self._reader: Reader | None = None
         self._recorded: Sequence[DerivedRow] = ()
+        self._unheard_of: str | None = None  # by the event at hand: the store need not be asked twice
         self._position = 0
         self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
 
@@ -81,7 +82,7 @@ class Projector:
 
         `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
         """
-        self._reader, self._now = reader, event.time or 0.0
+        self._reader, self._now, self._unheard_of = reader, event.time or 0.0, None
         state = self.state
         state.position = position
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
@@ -254,13 +255,18 @@ class Projector:
 
     def _known(self, task_id: str) -> TaskCard | None:
         assert self._reader is not None
-        return tasks.recall(self.state, task_id, self.state.position, self._reader)
+        if task_id == self._unheard_of:
+            return None
+        card = tasks.recall(self.state, task_id, self.state.position, self._reader)
+        self._unheard_of = task_id if card is None else None
+        return card
 
     def _card(self, task_id: str) -> TaskCard:
         card = self._known(task_id)
         if card is None:
             card = TaskCard(min([self._position, *(parked.position for parked in self.state.park.of(task_id))]))
             tasks.keep(self.state, task_id, card)
+            self._unheard_of = None
             self.state.counts.open += 1
         return card
 

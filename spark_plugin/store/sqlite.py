@@ -17,6 +17,7 @@ from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
 SCHEMA = 1
 """Version of the schema that this Spark reads and writes."""
 BUSY_S = 5.0
+CACHE_KIB = 16 * 1024
 _IDS_AT_ONCE = 500  # older builds of SQLite take at most 999 values a statement
 
 _EVENT = "position, source, id, type, task_id, agent_id, time, importance, data"
@@ -246,6 +247,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         ":memory:" if path is None else path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
     db.execute("PRAGMA temp_store = MEMORY")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return db
 
 
