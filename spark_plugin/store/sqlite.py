@@ -261,8 +261,14 @@ def _prepare(db: sqlite3.Connection, url: str) -> None:
                 db.execute(statement)
             db.execute("INSERT INTO meta (key, value) VALUES ('schema', ?)", (str(SCHEMA),))
         db.execute("COMMIT")
+    else:
+        _check(tables, db, url)
+    if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":  # new, or its maker died before it came to this
         _log_ahead(db)
-        return
+
+
+def _check(tables: set[str], db: sqlite3.Connection, url: str) -> None:
+    """Refuse a file that is a stranger's or a newer Spark's."""
     if "meta" not in tables or "events" not in tables:
         raise StoreCorrupt(url, "is a database, but no Spark store")
     (version,) = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() or ("",)

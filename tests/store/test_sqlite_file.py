@@ -217,3 +217,12 @@ def test_errors_say_where_what_and_what_to_do(tmp_path: Path) -> None:
     assert str(caught.value) == f"store {url_of(tmp_path)}: is a directory; name a file"
     assert caught.value.where == url_of(tmp_path)
     assert caught.value.reason == "is a directory"
+
+
+def test_a_store_whose_maker_died_before_write_ahead_logging_gets_it_from_the_next(stored: Path) -> None:
+    with closing(sqlite3.connect(stored)) as db:
+        assert db.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    with closing(open_store(url_of(stored))) as store:
+        assert store.position() == 1
+    with closing(sqlite3.connect(stored)) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
