@@ -19,20 +19,24 @@ T = TypeVar("T")
 
 
 class Recorder:
-    """Keeps every event."""
+    """Keeps every event, from `record_to` on. It is there before its capture: plugins of others come in between."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self) -> None:
+        self._capture: Capture | None = None
+
+    def record_to(self, capture: Capture) -> None:
+        """Begin."""
         self._capture = capture
 
     @hookimpl
-    def event_captured(self, event: Event) -> Receipt:
+    def event_captured(self, event: Event) -> Receipt | None:
         """Journal the event."""
-        return self._capture.take(event)
+        return None if self._capture is None else self._capture.take(event)
 
     @hookimpl(trylast=True)
     def advisories(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         """What ails the capture of this process; asked about everything only."""
-        if subject is not None or task is not None:
+        if self._capture is None or subject is not None or task is not None:
             return []
         return capture_health(self._capture.trouble, self._capture.lag, self._capture.dropped)
 

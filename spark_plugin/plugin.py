@@ -263,6 +263,10 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
     spark = Spark(settings, plugins, readable)
     bridge = Bridge(coordinator, plugins, source)
     projection = Projection(_extensions(spark.hooks, plugins))
+    recorder = Recorder()
+    plugins.register(recorder, "spark-recorder")
+    plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=False), "spark")
+    plugins.load_entry_points()  # before the drainer begins: what dead processes left goes through their redaction too
     spark._capture = Capture(
         directory,
         lambda: open_store(settings.store, durable=durable),
@@ -272,9 +276,7 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
         redact=lambda: spark.hooks.redact if plugins.implemented("redact") else None,
         tallies=lambda: {"rejected": bridge.rejected.total(), "plugin_errors": plugins.errors.total()},
     )
-    plugins.register(Recorder(spark._capture), "spark-recorder")
-    plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=False), "spark")
-    plugins.load_entry_points()
+    recorder.record_to(spark._capture)
     bridge.owner = spark
     bridge.connect()
     spark._bridge = bridge

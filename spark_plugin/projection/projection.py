@@ -39,6 +39,7 @@ class Projection:
     def __init__(self, extensions: Extensions | None = None) -> None:
         self._extensions = extensions or Extensions()
         self._lock = threading.RLock()
+        self._catching_up = threading.RLock()  # taken before the other, never after it
         self._ready = threading.Event()
         self._projector: Projector | None = None
         self._reader: Reader | None = None
@@ -79,27 +80,36 @@ class Projection:
 
     def renew(self) -> None:
         """In a child process after a fork: begin anew. The parent's threads, which may hold the lock, are not here."""
-        self._lock = threading.RLock()
+        self._lock, self._catching_up = threading.RLock(), threading.RLock()
         self._ready = threading.Event()
         self._projector = self._reader = None
 
     def rest(self, transaction: Transaction) -> None:
         """Write a snapshot, so that the next start has nothing to catch up with."""
+        self.catch_up(transaction)
         with self._lock:
-            self.catch_up(transaction)
             if self._at_hand().state.position > self._snapshot_at:
                 self._save(transaction)
 
     def catch_up(self, reader: Reader) -> None:
-        """Bring the state to the newest stored position; nothing is written."""
-        with self._lock:
+        """Bring the state to the newest stored position; nothing is written.
+
+        A state that is read anew is nobody else's yet, and needs no lock however long that takes; one that others may
+        ask is locked a chunk at a time.
+        """
+        with self._catching_up:
             upto = reader.position()
-            projector = self._projector
+            projector, lock = self._projector, self._lock
             if projector is None or self._stale or projector.state.position > upto:
-                projector = Projector(self._restored(reader, upto), self._extensions)
-            for _ in self._replayed(projector, reader, upto):
-                projector.effects.clear()
-            self._projector, self._stale, self._failed = projector, False, False
+                projector, lock = Projector(self._restored(reader, upto), self._extensions), threading.RLock()
+            chunks = self._replayed(projector, reader, upto)
+            caught_up = False
+            while not caught_up:
+                with lock:
+                    caught_up = next(chunks, None) is None
+                    projector.effects.clear()
+            with self._lock:
+                self._projector, self._stale, self._failed = projector, False, False
             self._ready.set()
 
     def rebuild(self, transaction: Transaction) -> int:

@@ -10,7 +10,7 @@ from spark_plugin import codec
 from spark_plugin.errors import BadLine
 from spark_plugin.projection import ledger
 from spark_plugin.projection.cards import Attempt, TaskCard
-from spark_plugin.projection.park import MAX_PARKED, opens
+from spark_plugin.projection.park import MAX_PARKED, is_early, opens
 from spark_plugin.projection.state import State
 from spark_plugin.settings import MAX_BATCH
 from spark_plugin.store import DerivedRow, Filter, Reader
@@ -66,8 +66,8 @@ def read_back(task_id: str, position: int, reader: Reader, parked: frozenset[int
         elif isinstance(event, BidSubmitted):
             card.bid(event.agent_id, event.bid)
     _retrace_attempts(card, rows)
-    told = (event for _, event in log if isinstance(event, (TaskCompleted, TaskFailed)) and event.agent_id is not None)
-    card.waited = not card.posted or any(event.agent_id not in card.tried for event in told)
+    # What still looks early and does not wait was given up; what was given up before the task began is no part of it.
+    card.waited = any(is_early(event, card) for at, event in log if at >= first)
     return card
 
 

@@ -222,3 +222,48 @@ def test_what_concerns_a_task(action, subject, matters):
 
     advisory = Advisory("a", "failure_prevention", 0.5, "t", "d", "s", action, subject, (), 0)
     assert concerns(advisory, ("ada", "bo"), "db") is matters
+
+
+def test_questions_do_not_wait_for_a_long_catch_up(own_store, monkeypatch):
+    """A start without a snapshot reads the whole log; who asks meanwhile gets an empty answer, not a long wait."""
+    swarm = Swarm()
+    with register(swarm) as spark:
+        work_off(swarm, "ada", [True] * 5)
+        spark.flush()
+    reading, go_on = threading.Event(), threading.Event()
+    replayed = projection.Projection._replayed
+
+    def slowly(self, *args, **how):
+        reading.set()
+        go_on.wait(60)
+        yield from replayed(self, *args, **how)
+
+    monkeypatch.setattr(projection.Projection, "_replayed", slowly)
+    other = Swarm()
+    try:
+        with register(other) as spark:
+            assert reading.wait(60)
+            answers = []
+            asking = threading.Thread(target=lambda: answers.append(spark.hooks.recommend("t", ["ada"])), daemon=True)
+            asking.start()
+            asking.join(30)
+            assert answers == [[]]
+            go_on.set()
+            signals.agent_joined.send(other, agent_id="bo")
+            assert spark.flush()
+            assert spark.hooks.recommend("t", ["ada"])
+    finally:
+        go_on.set()
+
+
+def test_plugins_of_others_are_in_before_the_first_event_is_drained(own_store, monkeypatch):
+    """What a dead process left is drained at once: a redactor that came later would come too late."""
+    from spark_hooks.plugins import Plugins
+    from spark_plugin.capture import drainer
+
+    drained = []
+    monkeypatch.setattr(drainer.Drainer, "start", lambda self: drained.append("drained"))
+    monkeypatch.setattr(drainer.Drainer, "stop", lambda self, timeout=None: None)
+    monkeypatch.setattr(Plugins, "load_entry_points", lambda self: drained.append("loaded"))
+    with register(Swarm()):
+        assert drained == ["loaded", "drained"]

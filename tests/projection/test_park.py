@@ -178,3 +178,18 @@ def test_a_memory_was_last_updated_when_it_was_and_not_when_what_waited_came() -
     memory = run.model(published.MEMORY, "ada")
     assert memory["outcomes"] == 7
     assert memory["updated_position"] == run.store.position() > before
+
+
+def test_a_word_of_nobody_that_was_given_up_is_known_when_the_task_is_read_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Found by the laws: what comes after waits no more, whether the task stayed in memory or not."""
+    log = [
+        *at(0, posted("t"), failed("t")),
+        *tick(24.5),
+        *at(25, posted("a"), posted("b"), posted("c")),
+        *at(26, completed("t", "ada")),
+    ]
+    roomy = Run(batch=2).take(log)
+    monkeypatch.setattr(tasks, "MAX_TASKS", 2)
+    assert Run(batch=2).take(log).contents() == roomy.contents()
