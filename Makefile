@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test faults check bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/spark demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+faults: $(VENV)/.test
+	$(BIN)/python -m pytest tests/faults -m faults
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,12 +1,10 @@
 """S5: secrets planted in every place an event has are nowhere to be found afterwards; look-alikes are there whole.
 
-100 secrets, 1,000 with ``SPARK_FAULTS=full``: 20 kinds in 5 places. Each run draws new ones; ``SPARK_FAULTS_SEED``
-repeats a run by the seed it printed.
+20 kinds in 5 places; each run draws new ones.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +15,10 @@ from spark_hooks import signals
 from spark_plugin import Settings, register
 from spark_plugin.capture import drainer
 from spark_plugin.redaction import pairs, tokens
+from tests.faults.matrix import size
 from tests.redaction.planting import KNOWN, OTHERS, PAIRS, PLACES, Planted, look_alike, plant
 
-SIZE = 1000 if os.environ.get("SPARK_FAULTS") == "full" else 100
+SIZE = size(1000)
 BY_LOOK = ("aws key", "github token", "gitlab token", "slack token", "stripe key", "openai key", "anthropic key",
            "google key", "npm token", "sendgrid key", "jwt", "private key", "url", "header")  # fmt: skip
 BY_NAME = ("env", "yaml", "json", "escaped json", "code", "flag")
@@ -62,7 +61,6 @@ def run(folder: Path, seed: int, size: int, caplog: pytest.LogCaptureFixture) ->
     """Send everything through a real `register` and search what is kept: the files (WAL and journal while they are in
     use, then what is left when all is closed), the logs, an export, answers."""
     rng = random.Random(seed)
-    print(f"seed {seed}")
     planted = secrets_of(rng, size)
     harmless = {f"harmless-{n}": look_alike(rng) for n in range(size)}
     swarm = Swarm()
@@ -106,15 +104,15 @@ def judge(outcome: Outcome) -> None:
     assert len(outcome.altered) <= 0.005 * outcome.look_alikes, outcome.altered
 
 
-@pytest.fixture
-def seed() -> int:
-    return int(os.environ.get("SPARK_FAULTS_SEED") or random.SystemRandom().randrange(10**9))
+@pytest.mark.fault("S5")
+def test_planted_secrets_are_nowhere(tmp_path, seed, caplog, reached):
+    outcome = run(tmp_path, seed, SIZE, caplog)
+    judge(outcome)
+    recall = f"{outcome.recall(BY_LOOK):.3f} by look, {outcome.recall(BY_NAME):.3f} by name"
+    reached(f"{len(outcome.planted)} secrets: recall {recall}; {len(outcome.altered)} of {outcome.look_alikes} false")
 
 
-def test_planted_secrets_are_nowhere(tmp_path, seed, caplog):
-    judge(run(tmp_path, seed, SIZE, caplog))
-
-
+@pytest.mark.mutant("S5", "nothing is redacted")
 def test_without_redaction_they_are_found(tmp_path, seed, caplog, monkeypatch):
     """The mutant: the same search, with redaction switched off, must find them all."""
     monkeypatch.setattr(drainer, "redacted", lambda event, redact: event)
@@ -125,6 +123,7 @@ def test_without_redaction_they_are_found(tmp_path, seed, caplog, monkeypatch):
         judge(outcome)
 
 
+@pytest.mark.mutant("S5", "one finder of several finds nothing")
 @pytest.mark.parametrize("off", ["tokens", "pairs"])
 def test_without_a_part_of_it_some_are_found(tmp_path, seed, caplog, monkeypatch, off):
     """Smaller mutants: one finder of several finds nothing."""
