@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from spark_plugin import plugin
-from spark_plugin.capture import journal_directory, mend, waiting
+from spark_plugin.capture import journal_directory, mend, on_duty, waiting
 from spark_plugin.errors import StoreError
 from spark_plugin.readers import summary
 from spark_plugin.settings import Settings
@@ -32,7 +32,7 @@ def examine(settings: Settings) -> list[Check]:
     """Everything there is to look at. Never raises: what cannot be looked at is a finding."""
     found = [_versions(), _enabled(settings)]
     try:
-        found.append(_journal(settings))
+        found += [_journal(settings), *_worker(settings)]
         if not exists(settings.store):
             return [*found, Check("store", True, "not there yet", "it is made with the first event")]
         store = open_store(settings.store, create=False)
@@ -56,7 +56,7 @@ def recover(settings: Settings) -> Check:
     before = waiting(directory)
     if before:
         open_store(settings.store).close()
-        plugin.register(object(), settings=msgspec.structs.replace(settings, enabled=True)).close()
+        plugin.register(object(), settings=msgspec.structs.replace(settings, enabled=True, worker="thread")).close()
     left = waiting(directory)
     advice = "another process is draining them, or the store does not take them" if left else ""
     return Check("recover", not left, f"{before - left} of {before} waiting events stored", advice)
@@ -93,6 +93,14 @@ def _journal(settings: Settings) -> Check:
             "journal", False, f"{left} events wait", "a live process is storing them, or: spark doctor --recover"
         )
     return Check("journal", True, "nothing waits")
+
+
+def _worker(settings: Settings) -> Iterator[Check]:
+    working = on_duty(journal_directory(settings.store))
+    if working is not None:
+        yield Check("worker", working.trouble is None, working.trouble or f"process {working.pid} drains for all")
+    elif settings.worker == "external":
+        yield Check("worker", False, "none drains this store", "run: spark worker")
 
 
 def _of_store(store: Store) -> Iterator[Check]:

@@ -146,7 +146,11 @@ class Advice:
     def live(self, limit: int) -> list[Advisory]:
         """The live ones, most valuable first; among them that events were dropped, by whatever process."""
         dropped = self._readable.store().counters().get("dropped", 0)
-        return ranked([*self._read(published.ADVISORY), *capture_health(None, 0, {"events": dropped})], limit)
+        return ranked([*self.issued(), *capture_health(None, 0, {"events": dropped})], limit)
+
+    def issued(self) -> Iterable[Advisory]:
+        """The live ones that the detectors found, in no order of value."""
+        return self._read(published.ADVISORY)
 
     def all(self, limit: int) -> list[Advisory]:
         """The live ones, then the retired ones, each most valuable first."""

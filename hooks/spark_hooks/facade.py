@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from time import perf_counter
 from typing import Any
 
 from spark_hooks.events import Event, TaskPosted
 from spark_hooks.plugins import Plugins
-from spark_hooks.records import Advisory, Prediction, R, Recommendation, sound
-from spark_hooks.views import Detector
+from spark_hooks.records import Advisory, Finding, Prediction, R, Recommendation, sound
+from spark_hooks.views import Detector, SwarmView, Touched
 
 
 class Hooks:
@@ -25,6 +26,19 @@ class Hooks:
     def unregister(self, plugin: object) -> None:
         """Let a plugin go."""
         self._plugins.unregister(plugin)
+
+    @property
+    def switched_off(self) -> dict[str, str]:
+        """Plugins that were too slow and are not called any more, each with the reason. See `enable`.
+
+        A plugin's calls may take 20 ms, at the 99th percentile of the last 200; its attribute ``spark_budget_s`` says
+        otherwise, in seconds.
+        """
+        return dict(self._plugins.switched_off)
+
+    def enable(self, name: str) -> None:
+        """Give a plugin that was switched off another chance."""
+        self._plugins.enable(name)
 
     def predict(self, task: TaskPosted | str) -> Prediction:
         """What to expect of a task, given whole or as the id of a posted one; empty when nobody knows."""
@@ -80,7 +94,7 @@ class Hooks:
                     self._plugins.failed(plugin, "advisory_detectors", f"there is a {detector.name!r} already")
                 else:
                     names.add(detector.name)
-                    found.append(detector)
+                    found.append(_Timed(detector, plugin, self._plugins))
         return found
 
     def _checked(self, plugin: str, hook: str, answer: object, kind: type[R]) -> list[R] | None:
@@ -96,6 +110,23 @@ class Hooks:
 
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
+
+
+class _Timed:
+    """A plugin's detector, under the breaker of its plugin. Its advice stands while it is switched off."""
+
+    def __init__(self, detector: Detector, plugin: str, plugins: Plugins) -> None:
+        self.name = detector.name
+        self._detector = detector
+        self._plugin = plugin
+        self._plugins = plugins
+
+    def detect(self, view: SwarmView, touched: Touched) -> list[Finding]:
+        started = perf_counter()
+        try:
+            return list(self._detector.detect(view, touched))
+        finally:
+            self._plugins.timed(self._plugin, "detect", perf_counter() - started)
 
 
 def _is_detector(thing: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Capture: journal and drainer as one, with the receipts that senders get."""
+"""Capture: the journal and whoever drains it as one, with the receipts that senders get."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from spark_hooks import Receipt
 from spark_hooks.events import Event
-from spark_plugin.capture.drainer import Drainer
-from spark_plugin.capture.ingest import Ingested, Projection
+from spark_plugin.capture.counts import NOTHING, Ingested
 from spark_plugin.capture.journal import (
-    DEFAULT_TERMS,
     Journal,
     JournalFull,
     JournalSealed,
@@ -24,8 +22,7 @@ from spark_plugin.capture.journal import (
     RecordTooLarge,
 )
 from spark_plugin.capture.record import encode
-from spark_plugin.redaction import Redact
-from spark_plugin.store import Store, path_of
+from spark_plugin.store import path_of
 
 log = logging.getLogger("spark.capture")
 
@@ -38,41 +35,70 @@ def journal_directory(store_url: str) -> Path:
     return path.with_name(path.name + ".capture")
 
 
+class Draining(Protocol):
+    """Whoever sees to it that a journal is drained: a thread of this process, or the keeper of what a worker drains."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events are not being stored, in words; None when they are."""
+        ...
+
+    @property
+    def lag(self) -> int:
+        """Events taken and not stored yet."""
+        ...
+
+    @property
+    def total(self) -> Ingested:
+        """What became of the events taken so far."""
+        ...
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def flush(self, timeout: float | None) -> bool:
+        """Wait until all that was journaled is stored and projected; False when that failed or took too long."""
+        ...
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Drain what is there, let go of the journal, and end."""
+        ...
+
+    def untold(self) -> dict[str, int]:
+        """Those tallies that are not in the store's counters yet."""
+        ...
+
+
+Begin = Callable[[Journal, Callable[[], Mapping[str, int]], Mapping[str, int]], Draining]
+"""(journal, tallies, told) -> who drains it; called anew in a child process after a fork."""
+
+
 class Capture:
     """Takes events in. Opening never raises for the disk's sake: what cannot be journaled is dropped, and counted.
 
-    After a fork the child captures into a journal of its own, from its first event on.
+    `tallies` tells what else never became an event, as totals. After a fork the child captures into a journal of its
+    own, from its first event on.
     """
 
     def __init__(
         self,
         directory: Path,
-        open_store: Callable[[], Store],
-        projection: Projection,
+        terms: JournalTerms,
+        begin: Begin,
         *,
-        batch: int,
-        terms: JournalTerms = DEFAULT_TERMS,
-        redact: Callable[[], Redact | None] = lambda: None,
         tallies: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         """Events that could not be kept, by type."""
         self._directory = directory
         self._terms = terms
+        self._begin = begin
         self._outside = tallies
-        self._projection = projection
-        self._new_drainer = partial(
-            Drainer,
-            open_store=open_store,
-            projection=projection,
-            batch=batch,
-            redact=redact,
-            tallies=self.tallies,
-        )
         self._trouble: str | None = None
         self._journal: Journal | None = None
-        self._drainer: Drainer | None = None
-        self._inherited: Drainer | None = None
+        self._draining: Draining | None = None
+        self._inherited: Draining | None = None
         self._next_try = 0.0
         self._closed = False
         self._forking = threading.Lock()  # taken in children only: at a fork nobody holds it
@@ -97,31 +123,31 @@ class Capture:
         """Wait until all that was taken so far is stored and projected; False when that failed or took too long."""
         if os.getpid() != self._process:
             self._after_fork()
-        return self._drainer is not None and self._drainer.flush(timeout)
+        return self._draining is not None and self._draining.flush(timeout)
 
     def close(self) -> None:
         """Drain what is there and let go. What the store would not take stays in the journal."""
         if os.getpid() != self._process:
             self._after_fork()
         self._closed = True
-        if self._drainer is not None:
-            self._drainer.stop()
+        if self._draining is not None:
+            self._draining.stop()
         self._journal = None
 
     @property
     def trouble(self) -> str | None:
         """Why events are not being stored, in words; None when they are."""
-        return self._trouble if self._drainer is None else self._drainer.trouble
+        return self._trouble if self._draining is None else self._draining.trouble
 
     @property
     def lag(self) -> int:
         """Events taken and not stored yet."""
-        return 0 if self._drainer is None else self._drainer.lag
+        return 0 if self._draining is None else self._draining.lag
 
     @property
     def total(self) -> Ingested:
         """What became of the events taken so far."""
-        return Ingested() if self._drainer is None else self._drainer.total
+        return NOTHING if self._draining is None else self._draining.total
 
     def tallies(self) -> dict[str, int]:
         """Counts of this process that never become events."""
@@ -129,7 +155,7 @@ class Capture:
 
     def untold(self) -> dict[str, int]:
         """Those of the `tallies` that are not in the store's counters yet."""
-        return self.tallies() if self._drainer is None else self._drainer.untold()
+        return self.tallies() if self._draining is None else self._draining.untold()
 
     def _open(self, told: Mapping[str, int]) -> None:
         """Begin capturing in this process; `told` are the tallies that somebody else tells the store."""
@@ -140,8 +166,8 @@ class Capture:
             self._trouble = f"journal {self._directory} cannot be written: {error.strerror or error}"
             log.warning("events are dropped: %s", self._trouble)
             return
-        self._drainer = self._new_drainer(journal, told=told)
-        self._drainer.start()
+        self._draining = self._begin(journal, self.tallies, told)
+        self._draining.start()
         self._journal, self._trouble = journal, None
 
     def _opened_late(self) -> Journal | None:
@@ -159,9 +185,8 @@ class Capture:
             self._opening = threading.Lock()  # the parent's may have been held
             if self._journal is not None:
                 self._journal.disown()
-                self._inherited = self._drainer  # with its store: a child must not close its parent's connections
-                self._journal = self._drainer = None
-                self._projection.renew()
+                self._inherited = self._draining  # with its store: a child must not close its parent's connections
+                self._journal = self._draining = None
                 self._open(told=self.tallies())
             self._process = os.getpid()  # last: until then other threads of the child wait here
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from spark_hooks.events import Event
 from spark_plugin import codec
+from spark_plugin.capture.counts import NOTHING, Ingested
 from spark_plugin.errors import UnfitRow
 from spark_plugin.store import DeadLetter, EventRow, Store, Transaction
 
@@ -43,17 +44,6 @@ class Projection(Protocol):
         ...
 
 
-class Ingested(NamedTuple):
-    """What became of a batch."""
-
-    stored: int = 0
-    duplicates: int = 0
-    dead_letters: int = 0
-
-    def plus(self, other: Ingested) -> Ingested:
-        return Ingested(*(a + b for a, b in zip(self, other, strict=True)))
-
-
 def ingest(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
     """Store a batch. An event that cannot be stored is buried alone; the others of its batch are stored.
 
@@ -65,7 +55,7 @@ def ingest(store: Store, events: Sequence[Event], projection: Projection) -> Ing
         if len(events) == 1:
             [event] = events
             return bury(store, [DeadLetter(event.source, event.id, event.type, error.reason)])
-    total = Ingested()
+    total = NOTHING
     for event in events:
         total = total.plus(ingest(store, [event], projection))
     return total

@@ -1,7 +1,8 @@
 """The journal: where an event is safe the moment `send` returns, until the store has it.
 
 One set of files per process (and per coordinator in it), in a directory beside the store: ``<name>.lock`` and
-``<name>.<number>.seg``. Whoever holds the lock owns the set; see `spark_plugin.capture.dead`.
+``<name>.<number>.seg``. Whoever holds the lock owns the set; see `spark_plugin.capture.dead`. Who drains it while its
+owner lives is written in the lock file: nobody else, or a worker; see `spark_plugin.capture.live`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import deque
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from spark_plugin.capture.counts import UNTOUCHED, Drained
 from spark_plugin.capture.segment import FIRST, Make, MappedFile, Segment
 
 SEGMENT_BYTES = 8 << 20
@@ -22,6 +24,8 @@ MAX_RECORD = SEGMENT_BYTES // 2
 MIN_SEGMENTS = 2
 """One to write to and one to read from: a journal cannot be smaller."""
 BLOCK_S = 0.05
+FOR_A_WORKER = b"worker"
+"""What the lock file of a set says that a worker drains."""
 
 
 class RecordTooLarge(ValueError):
@@ -47,12 +51,13 @@ class JournalTerms(NamedTuple):
 
     It takes up to `max_bytes` of disk (two segments at least); when they are used up, `append` raises `JournalFull`, or
     waits with `on_full` "block". With `durable`, `append` returns when the record is on the disk; senders that wait at
-    the same time share one sync (group commit: DeWitt et al., SIGMOD 1984).
+    the same time share one sync (group commit: DeWitt et al., SIGMOD 1984). `for_a_worker`: another process drains it.
     """
 
     durable: bool = False
     max_bytes: int = 1 << 30
     on_full: Literal["drop", "block"] = "drop"
+    for_a_worker: bool = False
 
 
 DEFAULT_TERMS = JournalTerms()
@@ -69,7 +74,7 @@ class Journal:
         self.appended = 0
         """Records ever taken in."""
         self._name = f"{name_prefix}{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
-        self._lock_file = _own(directory, self._name)
+        self._lock_file = _own(directory, self._name, FOR_A_WORKER if terms.for_a_worker else b"")
         self._terms = terms
         self._most = max(MIN_SEGMENTS, terms.max_bytes // SEGMENT_BYTES)
         self._make = make
@@ -79,6 +84,7 @@ class Journal:
         self._made = 0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
+        self._gone = UNTOUCHED  # of the segments that are gone
         self._syncing = threading.Lock()
         self._synced = 0
         self._unsynced: list[Segment] = []  # left full since the last sync
@@ -115,6 +121,20 @@ class Journal:
         if late:
             spare.remove()
 
+    def forget(self) -> None:
+        """Let go of the segments that a worker has drained; it does not remove what others may still write to."""
+        with self._lock:
+            self._forget()
+
+    @property
+    def drained(self) -> Drained:
+        """What a worker has drained, and what became of it."""
+        with self._lock:
+            found = self._gone
+            for segment in self._segments:
+                found = found.plus(segment.drained)
+            return found
+
     def read(self, limit: int) -> tuple[list[bytes], int]:
         """Up to `limit` of the oldest records, and where they end, for `release`; they stay until released."""
         with self._lock:
@@ -134,10 +154,9 @@ class Journal:
         return payloads, end
 
     def release(self, end: int) -> None:
-        """The records up to `end` are stored: forget them."""
-        with self._lock:
-            self._segments[0].release(self._read_to, end, durable=self._terms.durable)
-            self._read_to = end
+        """The records up to `end` are stored: forget them. Senders do not wait for it: they write behind them."""
+        self._segments[0].release(self._read_to, end, durable=self._terms.durable)
+        self._read_to = end
 
     def seal(self) -> None:
         """Take no more records: after this, what is in the journal is all there will be."""
@@ -181,11 +200,19 @@ class Journal:
     def _roll(self) -> bool:
         """Go on in the next segment; False when the bound is reached."""
         if len(self._segments) >= self._most:
-            return False
+            self._forget()
+            if len(self._segments) >= self._most:
+                return False
         self._unsynced.append(self._segments[-1])
         self._segments.append(self._spare or self._new_segment())
         self._spare = None
         return True
+
+    def _forget(self) -> None:
+        if self._terms.for_a_worker:
+            while len(self._segments) > 1 and self._segments[0].released >= self._segments[0].end:
+                self._gone = self._gone.plus(self._segments[0].drained)
+                self._segments.popleft().remove()
 
     def _sync(self, number: int) -> None:
         """Return when the record of this number is on the disk. Whoever comes first syncs for all who wait."""
@@ -223,11 +250,12 @@ def lock_path(directory: Path, name: str) -> Path:
     return directory / f"{name}.lock"
 
 
-def _own(directory: Path, name: str) -> int:
+def _own(directory: Path, name: str, says: bytes) -> int:
     """Make the set's lock file and hold it. It gets its name only when it is held, or others would take it for dead."""
     unnamed = directory / f"{name}.new"
     descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, says)
     unnamed.rename(lock_path(directory, name))
     return descriptor
 

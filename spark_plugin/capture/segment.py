@@ -1,8 +1,8 @@
 """One file of the journal: records in a preallocated, mapped file.
 
-It begins with a magic number and the offset up to which its records are stored, eight bytes each. A record is its
-length and checksum (CRC-32), four bytes each, then the payload; all little endian. The length is written last, so that
-a reader never meets half a record; the first length of zero is the end.
+It begins with a magic number, the offset up to which its records are stored, and what became of those, counted: eight
+bytes each. A record is its length and checksum (CRC-32), four bytes each, then the payload; all little endian. The
+length is written last, so that a reader never meets half a record; the first length of zero is the end.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from spark_plugin.capture.counts import UNTOUCHED, Drained, Ingested
+
 MAGIC = b"SPARKJ01"
 _HEAD = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _CHECKSUM = struct.Struct("<I")
 _OFFSET = struct.Struct("<Q")
+_COUNTS = struct.Struct("<4Q")
+_COUNTS_AT = len(MAGIC) + _OFFSET.size
 
-FIRST = len(MAGIC) + _OFFSET.size
+FIRST = _COUNTS_AT + _COUNTS.size
 """Offset of a segment's first record."""
 
 
@@ -42,6 +46,10 @@ class Medium(Protocol):
         ...
 
 
+class NotReady(ValueError):
+    """A segment cannot be read yet, or not any more."""
+
+
 class MappedFile:
     """A new file of `size` bytes, its blocks reserved, mapped into memory. Only its owner can read it.
 
@@ -59,6 +67,19 @@ class MappedFile:
             raise
         self.view = memoryview(self._map)
 
+    @classmethod
+    def existing(cls, path: Path) -> MappedFile:
+        """A file that another process made. Raises `OSError` or `ValueError` when it cannot be mapped (yet)."""
+        file = cls.__new__(cls)
+        file._descriptor = os.open(path, os.O_RDWR)
+        try:
+            file._map = mmap.mmap(file._descriptor, 0)
+        except BaseException:
+            os.close(file._descriptor)
+            raise
+        file.view = memoryview(file._map)
+        return file
+
     def sync(self) -> None:
         os.fdatasync(self._descriptor)  # takes the pages dirtied through the mapping along
 
@@ -71,19 +92,68 @@ class MappedFile:
 Make = Callable[[Path, int], Medium]
 
 
-class Segment:
-    """A segment this process writes and reads."""
+class SegmentFile:
+    """A segment's bytes, for whoever drains it: the process that writes it, or another."""
+
+    def __init__(self, path: Path, medium: Medium) -> None:
+        self.path = path
+        self.end = FIRST
+        """Where the next record goes, as far as is known here."""
+        self._medium = medium
+        self._bytes = medium.view
+        self._removed = False
+
+    @property
+    def released(self) -> int:
+        """Up to where its records are stored, by whatever process."""
+        return int(_OFFSET.unpack_from(self._bytes, len(MAGIC))[0])
+
+    @property
+    def drained(self) -> Drained:
+        """What became of the records that are stored, as far as whoever drains them says."""
+        records, *ingested = _COUNTS.unpack_from(self._bytes, _COUNTS_AT)
+        return Drained(records, Ingested(*ingested))
+
+    def records(self, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+        """(payload, where the next record starts) of each record between two offsets."""
+        while start < end:
+            length, _ = _HEAD.unpack_from(self._bytes, start)
+            body = start + _HEAD.size
+            start = body + length
+            yield bytes(self._bytes[body:start]), start
+
+    def release(self, start: int, end: int, drained: Drained = UNTOUCHED, *, durable: bool = False) -> None:
+        """The records between two offsets are stored: note it in the file, then wipe them out of it.
+
+        In this order, and with `durable` the note is on the disk before the wiping begins: were the wiped bytes to
+        reach it first, a reader after a power cut would take them for the end and miss the records behind.
+        """
+        records, ingested = self.drained.plus(drained)
+        _COUNTS.pack_into(self._bytes, _COUNTS_AT, records, *ingested)
+        _OFFSET.pack_into(self._bytes, len(MAGIC), end)
+        if durable:
+            self._medium.sync()
+        self._bytes[start:end] = bytes(end - start)
+
+    def close(self) -> None:
+        """Let go of the file; it stays on disk."""
+        self._medium.close()
+
+    def remove(self) -> None:
+        """Let go of the file and take it off the disk."""
+        self._removed = True
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Segment(SegmentFile):
+    """A segment this process writes."""
 
     def __init__(self, path: Path, size: int, make: Make = MappedFile) -> None:
-        self.path = path
+        super().__init__(path, make(path, size))
         self.size = size
-        self.end = FIRST
-        """Where the next record goes."""
-        self._removed = False
-        self._medium = make(path, size)
-        self._bytes = self._medium.view
-        self._bytes[: len(MAGIC)] = MAGIC
-        self.release(FIRST, FIRST)
+        _OFFSET.pack_into(self._bytes, len(MAGIC), FIRST)
+        self._bytes[: len(MAGIC)] = MAGIC  # last: a reader in another process begins when it sees it
 
     def fits(self, payload: bytes) -> bool:
         """Whether there is room for one more record."""
@@ -98,25 +168,6 @@ class Segment:
         _LENGTH.pack_into(self._bytes, start, len(payload))
         self.end = body + len(payload)
 
-    def records(self, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-        """(payload, where the next record starts) of each record between two offsets."""
-        while start < end:
-            length, _ = _HEAD.unpack_from(self._bytes, start)
-            body = start + _HEAD.size
-            start = body + length
-            yield bytes(self._bytes[body:start]), start
-
-    def release(self, start: int, end: int, *, durable: bool = False) -> None:
-        """The records between two offsets are stored: note it in the file, then wipe them out of it.
-
-        In this order, and with `durable` the note is on the disk before the wiping begins: were the wiped bytes to
-        reach it first, a reader after a power cut would take them for the end and miss the records behind.
-        """
-        _OFFSET.pack_into(self._bytes, len(MAGIC), end)
-        if durable:
-            self._medium.sync()
-        self._bytes[start:end] = bytes(end - start)
-
     def sync(self) -> None:
         """Return when all records are on the disk. Raises `OSError`. One that was removed needs no sync."""
         try:
@@ -125,15 +176,24 @@ class Segment:
             if not self._removed:
                 raise
 
-    def close(self) -> None:
-        """Let go of the file; it stays on disk."""
-        self._medium.close()
 
-    def remove(self) -> None:
-        """Let go of the file and take it off the disk."""
-        self._removed = True
-        self.close()
-        self.path.unlink(missing_ok=True)
+class ForeignSegment(SegmentFile):
+    """A segment that another process writes. Raises `NotReady` when that has only just begun to make it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            super().__init__(path, MappedFile.existing(path))
+        except (OSError, ValueError) as error:  # gone again, or of no size yet
+            raise NotReady from error
+        if self._bytes[: len(MAGIC)] != MAGIC:
+            self.close()
+            raise NotReady
+        self.end = self.released
+
+    def look(self) -> None:
+        """See what was written since. Where a checksum is wrong, the record is still being written."""
+        for payload in _whole(self._bytes, self.end):
+            self.end += _HEAD.size + len(payload)
 
 
 def is_ours(path: Path) -> bool:
@@ -149,12 +209,15 @@ def salvage(path: Path) -> Iterator[bytes]:
 
 def whole_records(data: bytes) -> Iterator[bytes]:
     """The whole records in a segment's bytes that are not noted as stored; a torn or damaged tail is cut."""
-    if not data.startswith(MAGIC) or len(data) < FIRST:
-        return
-    start = max(FIRST, _OFFSET.unpack_from(data, len(MAGIC))[0])
+    if data.startswith(MAGIC) and len(data) >= FIRST:
+        yield from _whole(data, max(FIRST, _OFFSET.unpack_from(data, len(MAGIC))[0]))
+
+
+def _whole(data: bytes | memoryview, start: int) -> Iterator[bytes]:
+    """The records from an offset on, up to the first that is not whole."""
     while start + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, start)
-        payload = data[start + _HEAD.size : start + _HEAD.size + length]
+        payload = bytes(data[start + _HEAD.size : start + _HEAD.size + length])
         if not length or len(payload) < length or zlib.crc32(payload) != checksum:
             return
         yield payload

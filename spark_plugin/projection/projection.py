@@ -36,6 +36,8 @@ T = TypeVar("T")
 class Projection:
     """See the module. It fills the protocol `spark_plugin.capture.Projection`."""
 
+    current = True
+
     def __init__(self, extensions: Extensions | None = None) -> None:
         self._extensions = extensions or Extensions()
         self._lock = threading.RLock()

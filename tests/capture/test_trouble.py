@@ -14,7 +14,7 @@ import pytest
 from spark_hooks import Receipt, hookimpl, signals
 from spark_hooks.events import TaskPosted
 from spark_plugin import Settings, Spark, register
-from spark_plugin.capture import Capture, waiting
+from spark_plugin.capture import Capture, Carrier, Drainer, JournalTerms, waiting
 from spark_plugin.capture.journal import Journal
 from spark_plugin.capture.record import encode
 from spark_plugin.errors import UnfitRow
@@ -429,10 +429,16 @@ def test_what_was_sent_before_the_end_is_stored_when_it_has_come(
             event = TaskPosted(task_id="t", description="", id="last", source="/s", time=1.0)
             assert capture.take(event).state == "journaled"
             taken.set()
-            eventually(lambda: capture._drainer and capture._drainer._stop_asked)
+            eventually(lambda: drainers and drainers[0]._stop_asked)
         return {}
 
-    capture = Capture(directory, lambda: open_store(url), Projection(), batch=10, tallies=in_the_middle_of_a_step)
+    def begin(journal, tallies, told):
+        carrier = Carrier(directory, lambda: open_store(url), Projection(), batch=10, redact=lambda: None)
+        drainers.append(Drainer(journal, carrier, tallies=tallies, told=told))
+        return drainers[0]
+
+    drainers: list[Drainer] = []
+    capture = Capture(directory, JournalTerms(), begin, tallies=in_the_middle_of_a_step)
     started.set()
     assert taken.wait(60)
     capture.close()
