@@ -19,6 +19,9 @@ _CONTEXT = frozenset({"specversion", "id", "source", "type", "time", "subject", 
 _ENVELOPE = frozenset({"$", "type", "about", "id", "source", "time", "writer", "attributes", "extra"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_CLASSES: tuple[type[Event], ...] = (*EVENT_TYPES.values(), CustomEvent)
+_DATA = {cls: tuple(name for name in cls.__struct_fields__ if name not in _ENVELOPE) for cls in _CLASSES}
+
 _json = msgspec.json.Encoder()
 
 
@@ -48,12 +51,14 @@ def to_cloudevent(event: Event) -> dict[str, object]:
 
 
 def _data(event: Event) -> dict[str, object]:
-    data = {
-        name: rfc3339(value) if name == "deadline" and isinstance(value, float) else value
-        for name in event.__struct_fields__
-        if name not in _ENVELOPE and (value := getattr(event, name)) is not None and value != ()
-    }
-    return {**event.extra, **data}
+    data = dict(event.extra)
+    for name in _DATA[type(event)]:
+        value = getattr(event, name)
+        if value is not None and value != ():
+            data[name] = value
+    if isinstance(event, TaskPosted) and event.deadline is not None:
+        data["deadline"] = rfc3339(event.deadline)
+    return data
 
 
 def decode(line: bytes) -> Event:

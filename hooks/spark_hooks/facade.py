@@ -117,6 +117,8 @@ class _Timed:
 
     def __init__(self, detector: Detector, plugin: str, plugins: Plugins) -> None:
         self.name = detector.name
+        if hasattr(detector, "watches"):
+            self.watches = frozenset(detector.watches)
         self._detector = detector
         self._plugin = plugin
         self._plugins = plugins
@@ -131,6 +133,8 @@ class _Timed:
 
 def _is_detector(thing: Any) -> bool:
     try:
-        return isinstance(thing.name, str) and callable(thing.detect)
+        watches = getattr(thing, "watches", ())
+        named = isinstance(thing.name, str) and callable(thing.detect)
+        return named and not isinstance(watches, str) and all(isinstance(one, str) for one in watches)
     except Exception:
         return False

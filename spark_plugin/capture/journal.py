@@ -108,12 +108,14 @@ class Journal:
 
     def prepare(self) -> None:
         """Have the next segment ready before it is needed: reserving one takes longer than a sender should wait."""
+        self._segments[-1].keep_at_hand()
         with self._lock:
             wanted = self._spare is None and not self._sealed and self._segments[-1].end > SEGMENT_BYTES // 4
             wanted = wanted and len(self._segments) < self._most
         if not wanted:
             return
         spare = self._new_segment()
+        spare.keep_at_hand()
         with self._lock:
             late = self._sealed or spare.path < self._segments[-1].path  # a sender could not wait and made its own
             if not late:

@@ -14,6 +14,7 @@ import msgspec
 from spark_advisor import Change
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import (
+    EVENT_TYPES,
     AgentJoined,
     AgentLeft,
     BidSubmitted,
@@ -47,6 +48,19 @@ class Extensions:
     detectors: Sequence[Detector] = ()
     score_importance: Callable[[Event], float | None] = lambda event: None
     failed: Callable[[str, str, Exception], object] = lambda plugin, hook, error: None
+    _watching: dict[str, list[Detector]] = field(default_factory=dict)
+    _of: Sequence[Detector] = ()
+
+    def watching(self, type_name: str) -> list[Detector]:
+        """The detectors to ask after an event of a type."""
+        if self._of is not self.detectors:
+            self._of, self._watching = self.detectors, {}
+        found = self._watching.get(type_name)
+        if found is None:
+            found = [one for one in self.detectors if type_name in getattr(one, "watches", (type_name,))]
+            if type_name in EVENT_TYPES:  # of types there may be any number
+                self._watching[type_name] = found
+        return found
 
 
 @dataclass(slots=True)
@@ -73,7 +87,7 @@ class Projector:
         self._extensions = extensions
         self._reader: Reader | None = None
         self._recorded: Sequence[DerivedRow] = ()
-        self._unheard_of: str | None = None  # by the event at hand: the store need not be asked twice
+        self._recalled: tuple[str, TaskCard | None] | None = None  # by the event at hand: once is enough
         self._position = 0
         self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
 
@@ -82,7 +96,7 @@ class Projector:
 
         `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
         """
-        self._reader, self._now, self._unheard_of = reader, event.time or 0.0, None
+        self._reader, self._now, self._recalled = reader, event.time or 0.0, None
         state = self.state
         state.position = position
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
@@ -254,19 +268,17 @@ class Projector:
         return importance.score(event.type, first_time=new)
 
     def _known(self, task_id: str) -> TaskCard | None:
-        assert self._reader is not None
-        if task_id == self._unheard_of:
-            return None
-        card = tasks.recall(self.state, task_id, self.state.position, self._reader)
-        self._unheard_of = task_id if card is None else None
-        return card
+        if self._recalled is None or self._recalled[0] != task_id:
+            assert self._reader is not None
+            self._recalled = task_id, tasks.recall(self.state, task_id, self.state.position, self._reader)
+        return self._recalled[1]
 
     def _card(self, task_id: str) -> TaskCard:
         card = self._known(task_id)
         if card is None:
             card = TaskCard(min([self._position, *(parked.position for parked in self.state.park.of(task_id))]))
             tasks.keep(self.state, task_id, card)
-            self._unheard_of = None
+            self._recalled = task_id, card
             self.state.counts.open += 1
         return card
 
@@ -310,7 +322,7 @@ class Projector:
     def _review(self, event: Event, agent: str | None, category: str | None) -> None:
         """Let the detectors look at what the event touched; one that raises is counted, and the others go on."""
         touched = Touched(event.id, agent, category)
-        for detector in self._extensions.detectors:
+        for detector in self._extensions.watching(event.type):
             try:
                 changes = self.state.book.review(detector, self.state, touched)
             except Exception as error:

@@ -58,6 +58,8 @@ class Volatile:
         self._before_sync()
         self.on_disk = written
 
+    def populate(self, start: int, end: int) -> None: ...
+
     def close(self) -> None: ...
 
     def after_a_power_cut(self, rng: random.Random) -> bytes:

@@ -8,7 +8,7 @@ import msgspec
 
 from spark_advisor.statistics import Z95, mean_interval
 from spark_hooks.records import Advisory, Finding
-from spark_hooks.views import SwarmView, Touched
+from spark_hooks.views import OUTCOMES, SwarmView, Touched
 
 MIN_EVALUATED = 50
 Z = 3.5  # it is looked at after every outcome: a mean that wanders by chance must not trip it
@@ -18,6 +18,7 @@ class WorthlessForecasts:
     """The success forecasts score worse than the plain base rate, beyond what chance would do."""
 
     name = "worthless_forecasts"
+    watches = OUTCOMES
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
         excess = view.forecasts.excess
