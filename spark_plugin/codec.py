@@ -1,15 +1,19 @@
-"""Events on the wire and in files: CloudEvents 1.0 JSON, one per line (CNCF CloudEvents specification 1.0.2)."""
+"""Events on the wire and in files: CloudEvents 1.0 JSON, one per line (CNCF CloudEvents specification 1.0.2).
+
+In a store they lie in a shorter form, `stored`: their own fields as JSON, written and read an order of magnitude
+quicker than the documents that others understand.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from spark_hooks import InvalidEvent
-from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, TaskPosted, bare, build
+from spark_hooks.events import EVENT_TYPES, AnyEvent, CustomEvent, Event, TaskPosted, bare, build
 from spark_plugin.errors import BadLine
 
 WRITER = "sparkwriter"
@@ -23,11 +27,24 @@ _CLASSES: tuple[type[Event], ...] = (*EVENT_TYPES.values(), CustomEvent)
 _DATA = {cls: tuple(name for name in cls.__struct_fields__ if name not in _ENVELOPE) for cls in _CLASSES}
 
 _json = msgspec.json.Encoder()
+_stored: Callable[[bytes], Event] = msgspec.json.Decoder(AnyEvent).decode
 
 
 def encode(event: Event) -> bytes:
     """One line of CloudEvents JSON, without its line end."""
     return _json.encode(to_cloudevent(event))
+
+
+stored: Callable[[Event], bytes] = _json.encode
+"""An event as it lies in a store."""
+
+
+def restored(data: bytes) -> Event:
+    """The event of `stored`; also of a CloudEvents line. Raises `BadLine` where something else was put in its place."""
+    try:
+        return _stored(data)
+    except (msgspec.MsgspecError, InvalidEvent, UnicodeDecodeError, RecursionError):
+        return decode(data)
 
 
 def to_cloudevent(event: Event) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -14,9 +15,10 @@ from spark_advisor import about, capture_health, ranked
 from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
+from spark_plugin import codec
 from spark_plugin.capture import journal_directory, waiting
 from spark_plugin.codec import rfc3339
-from spark_plugin.errors import StoreCorrupt
+from spark_plugin.errors import BadLine, StoreCorrupt
 from spark_plugin.projection import ledger, published
 from spark_plugin.projection.memories import Memory
 from spark_plugin.store import DerivedRow, EventRow, Filter, Store, exists, open_store
@@ -26,6 +28,8 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 _CHUNK = 1000
+
+log = logging.getLogger("spark")
 
 
 class Readable:
@@ -94,11 +98,17 @@ class EventLog:
         return self._readable.store().count(_filter(which))
 
     def export(self, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """(position, CloudEvents line) of every event behind `after`, in order; what comes meanwhile is included."""
+        """(position, CloudEvents line) of every event behind `after`, in order; what comes meanwhile is included.
+
+        One that cannot be read is left out, and the log says so.
+        """
         store = self._readable.store()
         while rows := store.events(Filter(after=after), limit=_CHUNK):
             for row in rows:
-                yield row.position, row.data
+                try:
+                    yield row.position, codec.encode(codec.restored(row.data))
+                except BadLine as error:
+                    log.warning("the event at position %d cannot be read and is left out: %s", row.position, error)
             after = rows[-1].position
 
     def timeline(self, *, limit: int = 50, **which: Any) -> list[Row]:
@@ -210,7 +220,10 @@ def _filter(which: dict[str, Any]) -> Filter:
 
 
 def _event_row(row: EventRow) -> Row:
-    document = _document(row.data)
+    try:
+        document = _document(codec.encode(codec.restored(row.data)))
+    except BadLine:  # something else was put in its place
+        document = {}
     return {
         "position": row.position,
         "derived": False,

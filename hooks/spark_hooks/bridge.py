@@ -9,11 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from spark_hooks import fields as checks
 from spark_hooks.errors import InvalidEvent
-from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, name_of, stamped
+from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, changed, checked, name_of, stamped
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Receipt
 from spark_hooks.signals import SIGNALS
@@ -114,8 +112,8 @@ class Bridge:
     def _completed(self, event: Event, event_id: str) -> Event:
         """An event sent whole, with the gaps in its envelope filled."""
         if event.id and event.source and event.time is not None and event.writer:
-            return event
-        return msgspec.structs.replace(
+            return checked(event)
+        return changed(
             event,
             id=event.id or event_id,
             source=event.source or self.source,

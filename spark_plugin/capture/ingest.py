@@ -15,8 +15,8 @@ from spark_plugin.store import DeadLetter, EventRow, Store, Transaction
 class Projection(Protocol):
     """What turns events into read models. One call each of `begin` and `finish` around the events of a transaction."""
 
-    def begin(self, transaction: Transaction) -> None:
-        """Catch up with all that is stored."""
+    def begin(self, transaction: Transaction, events: Sequence[Event]) -> None:
+        """Catch up with all that is stored; `events` come next."""
         ...
 
     def project(self, position: int, event: Event) -> float:
@@ -75,7 +75,7 @@ def _whole(store: Store, events: Sequence[Event], projection: Projection) -> Ing
         with store.transaction() as transaction:
             fresh = _fresh(transaction, events)
             begun = True
-            projection.begin(transaction)
+            projection.begin(transaction, fresh)
             first = transaction.position() + 1
             rows = [_row(position, event, projection) for position, event in enumerate(fresh, start=first)]
             transaction.append(rows)
@@ -109,5 +109,5 @@ def _row(position: int, event: Event, projection: Projection) -> EventRow:
         event.agent,
         event.time or 0.0,
         projection.project(position, event),
-        codec.encode(event),
+        codec.stored(event),
     )

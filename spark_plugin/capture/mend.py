@@ -44,7 +44,7 @@ def _salvage(path: Path, directory: Path) -> int:
     saved = 0
     for line in readable_events(path):
         try:
-            journal.append(encode(codec.decode(line)))
+            journal.append(encode(codec.restored(line)))
             saved += 1
         except (BadLine, ValueError):
             log.warning("an event of the damaged store cannot be read and is left there")

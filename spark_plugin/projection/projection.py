@@ -49,11 +49,13 @@ class Projection:
         self._stale = False
         self._failed = False
 
-    def begin(self, transaction: Transaction) -> None:
-        """Catch up with all that is stored, by whomever."""
+    def begin(self, transaction: Transaction, events: Sequence[Event]) -> None:
+        """Catch up with all that is stored, by whomever; `events` come next."""
         self._reader = transaction
         self.catch_up(transaction)
-        self._at_hand().effects.clear()
+        projector = self._at_hand()
+        projector.effects.clear()
+        projector.expect(_tasks(event.task for event in events), projector.state.position + 1, transaction)
 
     def project(self, position: int, event: Event) -> float:
         """Take one event in; return its importance. A fault of our own is logged, and costs this event its effects."""
@@ -171,6 +173,7 @@ class Projection:
             rows = reader.events(Filter(after=after, before=upto + 1), limit=CHUNK)
             if not rows:
                 return
+            projector.expect(_tasks(row.task_id for row in rows), after + 1, reader)
             made = _by_position(reader.derived(Filter(after=after, before=rows[-1].position + 1)))
             yield {
                 row.position: self._again(projector, row, reader, made.get(row.position, []), asking) for row in rows
@@ -180,7 +183,7 @@ class Projection:
         self, projector: Projector, row: EventRow, reader: Reader, made: list[DerivedRow], asking: bool
     ) -> float:
         try:
-            event = codec.decode(row.data)
+            event = codec.restored(row.data)
         except BadLine as error:
             log.warning("the event at position %d cannot be read and is passed over: %s", row.position, error)
             projector.state.position = row.position
@@ -214,6 +217,10 @@ def _contained(event: Event) -> Iterator[None]:
         raise  # not this event's doing: the whole batch is tried again
     except Exception:
         log.exception("event %s of %s could not be projected", event.id, event.source)
+
+
+def _tasks(named: Iterable[str | None]) -> set[str]:
+    return {task_id for task_id in named if task_id is not None}
 
 
 def _by_position(rows: Iterable[DerivedRow]) -> dict[int, list[DerivedRow]]:

@@ -6,7 +6,7 @@ Same log, same state: nothing here asks a clock, draws at random, or depends on 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -87,9 +87,14 @@ class Projector:
         self._extensions = extensions
         self._reader: Reader | None = None
         self._recorded: Sequence[DerivedRow] = ()
+        self._expected: dict[str, bool] = {}
         self._recalled: tuple[str, TaskCard | None] | None = None  # by the event at hand: once is enough
         self._position = 0
         self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
+
+    def expect(self, task_ids: Iterable[str], before: int, reader: Reader) -> None:
+        """Events of these tasks come next, from a position on. About others the store is asked one by one."""
+        self._expected = tasks.expect(self.state, task_ids, before, reader)
 
     def take(self, position: int, event: Event, reader: Reader, recorded: Sequence[DerivedRow] = ()) -> float:
         """Take in the event at `position`; return its importance as the built-in score has it.
@@ -270,7 +275,10 @@ class Projector:
     def _known(self, task_id: str) -> TaskCard | None:
         if self._recalled is None or self._recalled[0] != task_id:
             assert self._reader is not None
-            self._recalled = task_id, tasks.recall(self.state, task_id, self.state.position, self._reader)
+            self._recalled = (
+                task_id,
+                tasks.recall(self.state, task_id, self.state.position, self._reader, self._expected),
+            )
         return self._recalled[1]
 
     def _card(self, task_id: str) -> TaskCard:

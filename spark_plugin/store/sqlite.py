@@ -41,6 +41,14 @@ class SqliteReader:
         sql = f"SELECT {_EVENT} FROM events {where} ORDER BY position {order} LIMIT ?"
         return [EventRow(*row) for row in self._rows(sql, (*values, -1 if limit is None else limit))]
 
+    def heard_of(self, tasks: Iterable[str], before: int) -> set[str]:
+        found: set[str] = set()
+        for some in _portions(tasks):
+            marks = ",".join("?" * len(some))
+            sql = f"SELECT DISTINCT task_id FROM events WHERE task_id IN ({marks}) AND position < ?"
+            found.update(task for (task,) in self._rows(sql, (*some, before)))
+        return found
+
     def count(self, which: Filter) -> int:
         if which == Filter():
             return self.position()
@@ -86,8 +94,7 @@ class SqliteTransaction(SqliteReader):
             by_source.setdefault(source, []).append(event_id)
         found: set[tuple[str, str]] = set()
         for source, ids in by_source.items():
-            for start in range(0, len(ids), _IDS_AT_ONCE):
-                some = ids[start : start + _IDS_AT_ONCE]
+            for some in _portions(ids):
                 marks = ",".join("?" * len(some))
                 sql = f"SELECT source, id FROM events WHERE source = ? AND id IN ({marks})"
                 found.update(self._rows(sql, (source, *some)))
@@ -289,6 +296,13 @@ def _log_ahead(db: sqlite3.Connection) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)
+
+
+def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids, as many at once as a statement takes."""
+    left = list(ids)
+    for start in range(0, len(left), _IDS_AT_ONCE):
+        yield left[start : start + _IDS_AT_ONCE]
 
 
 def _where(which: Filter, type_column: str) -> tuple[str, tuple[object, ...]]:

@@ -105,7 +105,7 @@ def test_a_worker_stores_and_projects_what_a_thread_would(swarm: Swarm, working:
     with closing(open_store(url)) as store:
         assert store.check() == []
         assert store.counters() == {"rejected": 1}
-        events = [codec.decode(row.data) for row in store.events(Filter())]
+        events = [codec.restored(row.data) for row in store.events(Filter())]
         assert Run(store).contents() == Run().take(events).contents()
 
 

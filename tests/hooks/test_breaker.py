@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from spark_hooks import Advisory, Hooks, hookimpl
+from spark_hooks import Advisory, Hooks, facade, hookimpl
+from spark_hooks import plugins as plugins_module
 from spark_hooks.breaker import TOO_MANY, WINDOW, Breaker
 from spark_hooks.events import TaskPosted
 from spark_hooks.plugins import Plugins
@@ -14,6 +13,28 @@ from spark_hooks.views import Touched
 
 EVENT = TaskPosted(task_id="t", description="d")
 SLOW_S = 0.004
+
+
+class Clock:
+    """Stands still while nobody sleeps: the test does not depend on how busy the machine is."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+clock = Clock()
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch):
+    monkeypatch.setattr(plugins_module, "perf_counter", clock)
+    monkeypatch.setattr(facade, "perf_counter", clock)
 
 
 class Slow:
@@ -27,7 +48,7 @@ class Slow:
 
     def work(self):
         self.calls += 1
-        time.sleep(self.takes_s)
+        clock.sleep(self.takes_s)
 
     @hookimpl
     def task_posted(self, event):
@@ -49,12 +70,12 @@ class Asked:
     @hookimpl
     def advisories(self, subject, task, limit):
         self.calls += 1
-        time.sleep(SLOW_S)
+        clock.sleep(SLOW_S)
         return [Advisory("a", "system_health", 0.5, "t", "d", "s", {}, None, (), 0)]
 
     @hookimpl
     def score_importance(self, event):
-        time.sleep(SLOW_S)
+        clock.sleep(SLOW_S)
         return 0.9
 
     @hookimpl
@@ -62,7 +83,7 @@ class Asked:
         return [self]
 
     def detect(self, view, touched):
-        time.sleep(SLOW_S)
+        clock.sleep(SLOW_S)
         yield from ()
 
 

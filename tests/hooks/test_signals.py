@@ -12,6 +12,7 @@ import warnings
 import weakref
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -620,3 +621,9 @@ def test_the_classes_and_signals_fit(swarm):
     for event in (TaskPosted(task_id="t1", description=""), BidSubmitted(task_id="t1", agent_id="ada", bid=1)):
         swarm.send("custom", event=event)
         assert told[-1][0] == event.type
+
+
+def test_an_event_that_was_changed_behind_our_back_is_checked_when_it_is_sent(swarm):
+    event = BidSubmitted(task_id="t1", agent_id="ada", bid=1.0, id="e1", source="/s", time=1.0, writer="w")
+    receipt = swarm.send("bid_submitted", event=msgspec.structs.replace(event, bid=float("nan")))
+    assert receipt.state == "rejected" and "bid must be a finite number" in receipt.reason
