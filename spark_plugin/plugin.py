@@ -114,6 +114,7 @@ class Spark:
                 "rejected": counters["rejected"],
                 "dead_letters": store.buried(),
                 "plugin_errors": counters["plugin_errors"],
+                "trouble": self.trouble,
             },
         }
 
@@ -132,8 +133,11 @@ class Spark:
 
     @property
     def trouble(self) -> str | None:
-        """Why events are not being stored, in words; None when they are."""
-        return None if self._capture is None else self._capture.trouble
+        """Why events are not being stored, in words; None when they are, or when only their own process knows."""
+        if self._capture is not None:
+            return self._capture.trouble
+        worker = self._readable.on_duty()
+        return None if worker is None else worker.trouble
 
     def count_rejected(self, reason: str) -> None:
         """Count something that was refused before it could be sent; `reason` in words."""

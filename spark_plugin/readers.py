@@ -16,7 +16,7 @@ from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
 from spark_plugin import codec
-from spark_plugin.capture import journal_directory, waiting
+from spark_plugin.capture import OnDuty, journal_directory, on_duty, waiting
 from spark_plugin.codec import rfc3339
 from spark_plugin.errors import BadLine, StoreCorrupt
 from spark_plugin.projection import ledger, published
@@ -65,6 +65,10 @@ class Readable:
     def waiting(self) -> int:
         """How many events lie in the journals beside the store. Raises `StoreError` for a URL that is none."""
         return 0 if self._url is None else waiting(journal_directory(self._url))
+
+    def on_duty(self) -> OnDuty | None:
+        """The worker that drains the journals beside the store. Raises `StoreError` for a URL that is none."""
+        return None if self._url is None else on_duty(journal_directory(self._url))
 
     def close(self) -> None:
         """Let go of the store; it is opened again when it is read again."""

@@ -479,7 +479,14 @@ def test_the_status_agrees_with_the_rest(long: Spark) -> None:
     assert status["memories"] == sum(row["state"] == "held" for row in long.memories.rows())
     assert status["advisories"] == len(long.advisories.live(1000))
     assert status["predictions"] == long.predictions.summary()
-    assert status["capture"] == {"lag": 0, "dropped": 0, "rejected": 0, "dead_letters": 0, "plugin_errors": 0}
+    assert status["capture"] == {
+        "lag": 0,
+        "dropped": 0,
+        "rejected": 0,
+        "dead_letters": 0,
+        "plugin_errors": 0,
+        "trouble": None,
+    }
 
 
 def test_published_cards_by_id(url: str, spark: Spark) -> None:

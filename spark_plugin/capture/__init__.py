@@ -5,7 +5,7 @@ from spark_plugin.capture.carrier import Carrier
 from spark_plugin.capture.counts import Ingested
 from spark_plugin.capture.dead import waiting
 from spark_plugin.capture.drainer import Drainer
-from spark_plugin.capture.duty import on_duty
+from spark_plugin.capture.duty import OnDuty, on_duty
 from spark_plugin.capture.ingest import Projection
 from spark_plugin.capture.journal import Journal, JournalTerms
 from spark_plugin.capture.keeper import Child, Keeper, Somebody
@@ -21,6 +21,7 @@ __all__ = [
     "Journal",
     "JournalTerms",
     "Keeper",
+    "OnDuty",
     "Projection",
     "Somebody",
     "Worker",
