@@ -114,6 +114,7 @@ class Spark:
                 "dead_letters": store.buried(),
                 "plugin_errors": counters["plugin_errors"],
             },
+            "trouble": self.trouble,
         }
 
     def agents(self) -> dict[str, dict[str, Any]]:

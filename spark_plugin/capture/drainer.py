@@ -18,7 +18,7 @@ from spark_plugin.capture.ingest import Ingested, Projection, bury, ingest
 from spark_plugin.capture.journal import Journal
 from spark_plugin.capture.mend import mend
 from spark_plugin.capture.record import decode
-from spark_plugin.errors import StoreCorrupt
+from spark_plugin.errors import StoreCorrupt, StoreLocked
 from spark_plugin.redaction import Redact, redacted
 from spark_plugin.store import DeadLetter, Store, path_of
 
@@ -121,7 +121,7 @@ class Drainer(threading.Thread):
         """Carry one batch over; return how many records it had."""
         if self._store is None:
             self._store = self._open_store()
-            ingest(self._store, [], self._projection)  # catches up, so that questions are answered before any event
+            self._projection.catch_up(self._store)  # by reading alone: whoever holds the lock keeps nobody from answers
         if not self._recovered:
             self._recover(self._store)
         with contextlib.suppress(OSError):  # no room for the next segment; emptying this one is what makes room
@@ -192,6 +192,8 @@ class Drainer(threading.Thread):
         self._close_store()
         if isinstance(error, StoreCorrupt):
             self._mend(error)
+        if isinstance(error, StoreLocked):
+            return FIRST_RETRY_S  # to ask again costs little, and has waited already
         return min(retry * 2, LAST_RETRY_S)
 
     def _mend(self, error: StoreCorrupt) -> None:
