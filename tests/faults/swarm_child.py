@@ -20,6 +20,7 @@ import msgspec
 
 from spark_hooks import signals
 from spark_plugin import Settings, register
+from spark_plugin.store import sqlite
 from spark_plugin.store.sqlite import SqliteStore
 from tests.faults.swarm_process import Health, Looped, Sent
 
@@ -113,7 +114,7 @@ class Child:
             worker.join()
         return summed(senders, time.perf_counter() - start)
 
-    def loop(self, seconds: float, pause: float = 0.02) -> Looped:
+    def loop(self, seconds: float, pause: float = 0.05) -> Looped:
         """An asyncio loop in which tasks send and ask."""
         return asyncio.run(Loop(self._swarm, self._spark.hooks, self._life).run(seconds, pause))
 
@@ -205,7 +206,7 @@ class Loop:
             for name, ask in {
                 "advisories": lambda: self._hooks.advisories(),
                 "predict": lambda: self._hooks.predict(self._newest).success,
-                "predict another's": lambda: self._hooks.predict("swarm-1").success,
+                "predict a stranger": lambda: self._hooks.predict("never posted").success,
                 "recommend": lambda: self._hooks.recommend(self._newest, ["ada", "bo"]),
             }.items():
                 start = time.perf_counter()
@@ -240,9 +241,12 @@ def summed(senders: list[Sender], seconds: float) -> Sent:
 
 def main() -> None:
     plan = msgspec.json.decode(sys.argv[1])
+    sqlite.BUSY_S = plan["busy_s"]
     if plan["mutant"]:
         module, name = plan["mutant"].split(":")
         getattr(importlib.import_module(f"tests.faults.{module}"), name)()
+    if plan["wait"]:
+        sys.stdin.readline()
     child = Child(plan["name"], Settings(**plan["settings"]))
     for line in sys.stdin:
         command = msgspec.json.decode(line)

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from spark_plugin.store.sqlite import BUSY_S
+
 ROOT = Path(__file__).parents[2]
 LONGEST_S = 600.0
 
@@ -77,13 +79,22 @@ class Looped(msgspec.Struct):
 class SwarmProcess:
     """The handle: a context manager, and the process ends with it.
 
-    `mutant` names a function, as ``module:function`` of this package, that breaks something in it before it begins.
+    It registers at once, or with `wait` at the command "go". `mutant` names a function, as ``module:function`` of this
+    package, that breaks something in it before it begins; `busy_s` is how long it waits for the store's lock at once.
     """
 
     def __init__(
-        self, url: str, name: str = "swarm", *, mutant: str = "", environ: Mapping[str, str] | None = None, **how: Any
+        self,
+        url: str,
+        name: str = "swarm",
+        *,
+        mutant: str = "",
+        busy_s: float = BUSY_S,
+        wait: bool = False,
+        environ: Mapping[str, str] | None = None,
+        **how: Any,
     ) -> None:
-        plan = {"name": name, "mutant": mutant, "settings": {"store": url, **how}}
+        plan = {"name": name, "mutant": mutant, "busy_s": busy_s, "wait": wait, "settings": {"store": url, **how}}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.swarm_child", msgspec.json.encode(plan).decode()],
             cwd=ROOT,

@@ -15,12 +15,12 @@ import pytest
 
 from spark_hooks import SparkError
 from spark_plugin import Spark, codec
-from spark_plugin.capture import drainer
 from spark_plugin.capture.ingest import Ingested, ingest
 from spark_plugin.capture.journal import Journal
 from spark_plugin.projection import Projection
 from spark_plugin.store import Filter, open_store, path_of, sqlite
 from tests.faults.matrix import FULL, size
+from tests.faults.measuring import TRIES, Latency, replace
 from tests.faults.swarm_process import Health, Sent, SwarmProcess
 from tests.projection.swarmlog import Run
 
@@ -29,7 +29,6 @@ EVENTS = size(10_000)
 SECONDS = 10.0 if FULL else 1.0
 """Over which each spreads its events: while they are sent, others' are being stored."""
 WORST_MS = 250.0
-TRIES = 3
 
 
 class Outcome(NamedTuple):
@@ -95,8 +94,7 @@ def judge(outcome: Outcome, events: int = EVENTS) -> None:
     assert len(acknowledged - set(outcome.stored)) == 0, f"{len(acknowledged - set(outcome.stored))} are lost"
     assert set(outcome.stored.values()) == {1}, "some are stored twice"
     assert len(outcome.stored) == len(acknowledged) == outcome.status["events"]
-    capture = outcome.status["capture"]
-    assert not any(capture[name] for name in ("lag", "dropped", "rejected", "dead_letters", "plugin_errors")), capture
+    assert not any(outcome.status["capture"].values()), outcome.status["capture"]
     types = sum((Counter(part.types) for part in sent), Counter())
     assert outcome.status["event_types"] == types, "the counters by type are wrong"
     assert tallies(outcome) == told(sent), "the counters of an agent are wrong"
@@ -118,21 +116,9 @@ def tallies(outcome: Outcome) -> dict[str, list[int]]:
     return {agent: [card["successes"], card["outcomes"]] for agent, card in cards if card["outcomes"]}
 
 
-class Latency(NamedTuple):
-    """Of single sends, in milliseconds, over all processes."""
-
-    p99: float
-    worst: float
-
-    @classmethod
-    def of(cls, sent: list[Sent]) -> Latency:
-        every = Sent(latencies=sorted(took for part in sent for took in part.latencies))
-        return cls(every.quantile(0.99), every.worst)
-
-
 def judge_latency(together: Latency, apart: Latency) -> None:
     """Whether one store costs the senders what eight stores do not: a wait for its lock takes milliseconds."""
-    assert together.p99 <= 2 * apart.p99 + 0.5, (together, apart)
+    together.judge(apart)
     assert together.worst <= max(WORST_MS, 2 * apart.worst), (together, apart)
 
 
@@ -140,7 +126,7 @@ def measured(folder: Path, *, apart: bool) -> Latency:
     """Eight processes at the same pace on one store, or each with a store of its own."""
     urls = [f"sqlite:///{folder / str(n if apart else 'one')}.db" for n in range(PROCESSES)]
     sent, _ = all_at_once(urls, [f"p{n}" for n in range(PROCESSES)], EVENTS, SECONDS)
-    return Latency.of(sent)
+    return Latency.of(*sent)
 
 
 @pytest.fixture(scope="module")
@@ -152,17 +138,18 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Latency:
 def test_eight_processes_on_one_store(url, seed, apart, reached, tmp_path: Path):
     outcome = run(url, seed)
     judge(outcome)
-    print(f"opened {[one.opened for one in outcome.health]}")
-    together = Latency.of(outcome.sent)
+    together = Latency.of(*outcome.sent)
     for n in range(1, TRIES):  # the machine has other work as well: both are measured anew
         with suppress(AssertionError):
             judge_latency(together, apart)
             break
         together, apart = (measured(tmp_path / f"again-{n}", apart=apart) for apart in (False, True))
     judge_latency(together, apart)
+    waited = sum(one.opened - 1 for one in outcome.health)
     reached(
-        f"{len(outcome.stored):,} events of {PROCESSES} processes: 0 errors, 0 lost, 0 twice, counters exact; hook p99 "
-        f"{together.p99 * 1000:.0f} us against {apart.p99 * 1000:.0f} us with a store each, worst {together.worst:.1f} ms"
+        f"{len(outcome.stored):,} events: 0 errors, 0 lost, 0 twice, counters exact; {waited} times one waited beyond "
+        f"{sqlite.BUSY_S:.0f} s for its turn; hook p99 {together.p99 * 1000:.0f} us, {apart.p99 * 1000:.0f} with a "
+        f"store each, worst {together.worst:.1f} ms"
     )
 
 
@@ -187,7 +174,7 @@ def giving_up() -> None:
         except SparkError:
             return Ingested()
 
-    drainer.ingest = ingest_or_not  # type: ignore[attr-defined]
+    replace(ingest, ingest_or_not)
 
 
 def waiting_for_the_store() -> None:
@@ -220,6 +207,5 @@ def test_without_another_try_events_are_lost(url, seed):
 @pytest.mark.mutant("F3", "a send waits for the store's lock")
 def test_a_send_that_waits_for_the_store_takes_longer(url, seed, apart):
     sent, _ = all_at_once([url] * 3, [f"p{n}-{seed}" for n in range(3)], 150, 0.1, "waiting_for_the_store")
-    print(Latency.of(sent))
     with pytest.raises(AssertionError, match="Latency"):
-        judge_latency(Latency.of(sent), apart)
+        judge_latency(Latency.of(*sent), apart)
