@@ -79,9 +79,6 @@ class Journal:
         self._made = 0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
-        self._syncing = threading.Lock()
-        self._synced = 0
-        self._unsynced: list[Segment] = []  # left full since the last sync
         try:
             self._segments.append(self._new_segment())
         except OSError:
@@ -93,12 +90,13 @@ class Journal:
         """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk."""
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
-        while not self._taken_in(payload):
+        while (place := self._taken_in(payload)) is None:
             if self._terms.on_full == "drop":
                 raise JournalFull(self._terms.max_bytes)
             time.sleep(BLOCK_S)  # until the drainer has made room, or the journal is sealed
         if self._terms.durable:
-            self._sync(self.appended)
+            segment, end = place
+            segment.sync(end)
 
     def prepare(self) -> None:
         """Have the next segment ready before it is needed: reserving one takes longer than a sender should wait."""
@@ -134,10 +132,9 @@ class Journal:
         return payloads, end
 
     def release(self, end: int) -> None:
-        """The records up to `end` are stored: forget them."""
-        with self._lock:
-            self._segments[0].release(self._read_to, end, durable=self._terms.durable)
-            self._read_to = end
+        """The records up to `end` are stored: forget them. Senders do not wait for it: they write behind them."""
+        self._segments[0].release(self._read_to, end, durable=self._terms.durable)
+        self._read_to = end
 
     def seal(self) -> None:
         """Take no more records: after this, what is in the journal is all there will be."""
@@ -167,43 +164,25 @@ class Journal:
             segment.close()
         os.close(self._lock_file)
 
-    def _taken_in(self, payload: bytes) -> bool:
-        """Copy a record in; False when there is no room for it now."""
+    def _taken_in(self, payload: bytes) -> tuple[Segment, int] | None:
+        """Copy a record in; return its segment and where it ends there, None when there is no room for it now."""
         with self._lock:
             if self._sealed:
                 raise JournalSealed
             if not self._segments[-1].fits(payload) and not self._roll():
-                return False
-            self._segments[-1].append(payload)
+                return None
+            segment = self._segments[-1]
+            segment.append(payload)
             self.appended += 1
-            return True
+            return segment, segment.end
 
     def _roll(self) -> bool:
         """Go on in the next segment; False when the bound is reached."""
         if len(self._segments) >= self._most:
             return False
-        self._unsynced.append(self._segments[-1])
         self._segments.append(self._spare or self._new_segment())
         self._spare = None
         return True
-
-    def _sync(self, number: int) -> None:
-        """Return when the record of this number is on the disk. Whoever comes first syncs for all who wait."""
-        with self._syncing:
-            if self._synced >= number:
-                return
-            with self._lock:
-                target = self.appended
-                segments = [*self._unsynced, *([self._segments[-1]] if self._segments else [])]
-                self._unsynced.clear()
-            try:
-                for segment in segments:
-                    segment.sync()
-            except OSError:
-                with self._lock:
-                    self._unsynced = segments[:-1] + self._unsynced  # still to be synced, by whoever comes next
-                raise
-            self._synced = target
 
     def _new_segment(self) -> Segment:
         self._made += 1

@@ -7,9 +7,11 @@ a reader never meets half a record; the first length of zero is the end.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,13 +74,21 @@ Make = Callable[[Path, int], Medium]
 
 
 class Segment:
-    """A segment this process writes and reads."""
+    """A segment this process writes and reads.
+
+    A sync that fails ends it: the system may take for written what it could not write, and the next sync would find
+    nothing to do and succeed (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
+    """
 
     def __init__(self, path: Path, size: int, make: Make = MappedFile) -> None:
         self.path = path
         self.size = size
         self.end = FIRST
         """Where the next record goes."""
+        self.synced = FIRST
+        """Up to where the records are known to be on the disk."""
+        self._syncing = threading.Lock()
+        self._broken = False
         self._removed = False
         self._medium = make(path, size)
         self._bytes = self._medium.view
@@ -86,8 +96,8 @@ class Segment:
         self.release(FIRST, FIRST)
 
     def fits(self, payload: bytes) -> bool:
-        """Whether there is room for one more record."""
-        return self.end + _HEAD.size + len(payload) <= self.size
+        """Whether it takes one more record, of this length."""
+        return not self._broken and self.end + _HEAD.size + len(payload) <= self.size
 
     def append(self, payload: bytes) -> None:
         """Copy one record in; the caller has asked `fits` and holds the journal's lock."""
@@ -110,20 +120,36 @@ class Segment:
         """The records between two offsets are stored: note it in the file, then wipe them out of it.
 
         In this order, and with `durable` the note is on the disk before the wiping begins: were the wiped bytes to
-        reach it first, a reader after a power cut would take them for the end and miss the records behind.
+        reach it first, a reader after a power cut would take them for the end and miss the records behind. When the
+        note cannot be synced, they stay: at worst they are found again, and found to be stored.
         """
         _OFFSET.pack_into(self._bytes, len(MAGIC), end)
         if durable:
-            self._medium.sync()
+            try:
+                self.sync()
+            except OSError:
+                return
         self._bytes[start:end] = bytes(end - start)
 
-    def sync(self) -> None:
-        """Return when all records are on the disk. Raises `OSError`. One that was removed needs no sync."""
-        try:
-            self._medium.sync()
-        except OSError:
-            if not self._removed:
+    def sync(self, upto: int | None = None) -> None:
+        """Return when all is on the disk, or the records up to an offset: whoever comes first syncs for all who wait.
+
+        Raises `OSError`. One that was removed needs no sync.
+        """
+        with self._syncing:  # one at a time: of two at once, only one would be told of a failure
+            if self._removed or (upto is not None and self.synced >= upto):
+                return
+            end = self.end
+            try:
+                if self._broken:
+                    raise OSError(errno.EIO, "an earlier sync failed")
+                self._medium.sync()
+            except OSError:
+                if self._removed:  # meanwhile
+                    return
+                self._broken = True
                 raise
+            self.synced = end
 
     def close(self) -> None:
         """Let go of the file; it stays on disk."""
