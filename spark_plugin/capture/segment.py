@@ -87,7 +87,8 @@ class Segment:
         """Where the next record goes."""
         self.synced = FIRST
         """Up to where the records are known to be on the disk."""
-        self._syncing = threading.Lock()
+        self._turn = threading.Condition()
+        self._syncing = False
         self._broken = False
         self._removed = False
         self._medium = make(path, size)
@@ -136,20 +137,27 @@ class Segment:
 
         Raises `OSError`. One that was removed needs no sync.
         """
-        with self._syncing:  # one at a time: of two at once, only one would be told of a failure
-            if self._removed or (upto is not None and self.synced >= upto):
+        with self._turn:  # one at a time: of two at once, only one would be told of a failure
+            self._turn.wait_for(lambda: not self._syncing or self._needs_no_sync(upto))
+            if self._needs_no_sync(upto):
                 return
-            end = self.end
-            try:
-                if self._broken:
-                    raise OSError(errno.EIO, "an earlier sync failed")
-                self._medium.sync()
-            except OSError:
-                if self._removed:  # meanwhile
-                    return
+            if self._broken:
+                raise OSError(errno.EIO, "an earlier sync failed")
+            self._syncing, end = True, self.end
+        try:
+            self._medium.sync()
+            self.synced = end
+        except OSError:
+            if not self._removed:  # meanwhile
                 self._broken = True
                 raise
-            self.synced = end
+        finally:
+            with self._turn:
+                self._syncing = False
+                self._turn.notify_all()
+
+    def _needs_no_sync(self, upto: int | None) -> bool:
+        return self._removed or (upto is not None and self.synced >= upto)
 
     def close(self) -> None:
         """Let go of the file; it stays on disk."""
