@@ -72,10 +72,11 @@ class Notes(NamedTuple):
 
 
 class Shim:
-    """The library, for one test. `environ` is for the process that is to suffer; the fault is on from `on` to `off`."""
+    """The library, built in a folder. `environ` is for the process that is to suffer; the fault is on from `on` to
+    `off`. Skips the test where there is no compiler."""
 
-    def __init__(self, library: Path, folder: Path) -> None:
-        self._library = library
+    def __init__(self, folder: Path) -> None:
+        self._library = _built(folder)
         self._while = folder / "shim-on"
         self._notes = folder / "shim-notes"
 
@@ -102,8 +103,7 @@ class Shim:
         return Notes(len(found), found.count(b"x"))
 
 
-def build(folder: Path) -> Path:
-    """Compile the library. Skips the test where that cannot be done."""
+def _built(folder: Path) -> Path:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler here: the library that makes syncs slow or fail cannot be built")

@@ -17,7 +17,7 @@ from spark_plugin.capture.segment import Segment
 from spark_plugin.store import Filter, open_store
 from tests.faults.matrix import size
 from tests.faults.measuring import Latency, at_best
-from tests.faults.shim import Notes, Shim, build
+from tests.faults.shim import Notes, Shim
 from tests.faults.swarm_process import Sent, SwarmProcess
 
 DELAY_MS = 10.0
@@ -35,16 +35,9 @@ class Outcome(NamedTuple):
     stored: Counter[str]
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("shim"))
-
-
-def run(
-    library: Path, folder: Path, *, durability: str, events: int, seconds: float, threads: int = 1, mutant: str = ""
-) -> Outcome:
+def run(folder: Path, *, durability: str, events: int, seconds: float, threads: int = 1, mutant: str = "") -> Outcome:
     folder.mkdir(exist_ok=True)
-    url, shim = f"sqlite:///{folder / 'spark.db'}", Shim(library, folder)
+    url, shim = f"sqlite:///{folder / 'spark.db'}", Shim(folder)
     how = {"mutant": mutant and f"test_f04_slow:{mutant}", "environ": shim.environ(delay_ms=DELAY_MS)}
     with SwarmProcess(url, durability=durability, **how) as process:  # type: ignore[arg-type]
         quick = process.send(events, seconds=seconds, threads=threads)
@@ -80,11 +73,11 @@ def judge_synced(outcome: Outcome) -> None:
 
 
 @pytest.mark.fault("F4")
-def test_on_a_slow_disk_nobody_waits(library, tmp_path, reached):
+def test_on_a_slow_disk_nobody_waits(tmp_path, reached):
     folders = iter(tmp_path / str(n) for n in range(9))
 
     def measure() -> Outcome:
-        outcome = run(library, next(folders), durability="process", events=EVENTS, seconds=EVENTS / 1000)
+        outcome = run(next(folders), durability="process", events=EVENTS, seconds=EVENTS / 1000)
         judge(outcome)
         return outcome
 
@@ -97,15 +90,15 @@ def test_on_a_slow_disk_nobody_waits(library, tmp_path, reached):
 
 
 @pytest.mark.fault("F4")
-def test_on_a_slow_disk_a_send_that_is_to_survive_a_power_cut_costs_a_sync(library, tmp_path, reached):
+def test_on_a_slow_disk_a_send_that_is_to_survive_a_power_cut_costs_a_sync(tmp_path, reached):
     folders = iter(tmp_path / str(n) for n in range(9))
 
     def measure() -> Outcome:
-        outcome = run(library, next(folders), durability="power", events=SYNCED_EVENTS, seconds=0, threads=THREADS)
+        outcome = run(next(folders), durability="power", events=SYNCED_EVENTS, seconds=0, threads=THREADS)
         judge(outcome)
         return outcome
 
-    alone = run(library, next(folders), durability="power", events=SYNCED_EVENTS // THREADS, seconds=0)
+    alone = run(next(folders), durability="power", events=SYNCED_EVENTS // THREADS, seconds=0)
     judge(alone)
     outcome = at_best(measure, judge_synced)
     latency, n = Latency.of(outcome.slow), outcome.slow.journaled
@@ -158,21 +151,21 @@ def one_by_one() -> None:
 
 @pytest.mark.mutant("F4", "a sync in a sender's way")
 @pytest.mark.parametrize("mutant", [syncing, holding])
-def test_a_sync_in_the_way_of_senders_is_found(library, tmp_path, mutant):
-    outcome = run(library, tmp_path, durability="process", events=200, seconds=0.4, mutant=mutant.__name__)
+def test_a_sync_in_the_way_of_senders_is_found(tmp_path, mutant):
+    outcome = run(tmp_path, durability="process", events=200, seconds=0.4, mutant=mutant.__name__)
     with pytest.raises(AssertionError, match="p99"):
         judge_hook(outcome)
 
 
 @pytest.mark.mutant("F4", "a small buffer between senders and store")
-def test_a_small_buffer_overflows(library, tmp_path):
-    outcome = run(library, tmp_path, durability="process", events=200, seconds=0.1, mutant="small")
+def test_a_small_buffer_overflows(tmp_path):
+    outcome = run(tmp_path, durability="process", events=200, seconds=0.1, mutant="small")
     with pytest.raises(AssertionError, match="dropped"):
         judge(outcome)
 
 
 @pytest.mark.mutant("F4", "nobody shares a sync")
-def test_syncs_that_nobody_shares_take_longer(library, tmp_path):
-    outcome = run(library, tmp_path, durability="power", events=80, seconds=0, threads=THREADS, mutant="one_by_one")
+def test_syncs_that_nobody_shares_take_longer(tmp_path):
+    outcome = run(tmp_path, durability="power", events=80, seconds=0, threads=THREADS, mutant="one_by_one")
     with pytest.raises(AssertionError, match=r"one by one|Latency"):
         judge_synced(outcome)
