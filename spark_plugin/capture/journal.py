@@ -22,6 +22,8 @@ MAX_RECORD = SEGMENT_BYTES // 2
 MIN_SEGMENTS = 2
 """One to write to and one to read from: a journal cannot be smaller."""
 BLOCK_S = 0.05
+NO_ROOM_S = 1.0
+"""How long a disk without room for a segment is left alone: to find that out takes milliseconds, in a sender's way."""
 
 
 class RecordTooLarge(ValueError):
@@ -77,6 +79,8 @@ class Journal:
         self._segments: deque[Segment] = deque()
         self._spare: Segment | None = None
         self._made = 0
+        self._no_room: OSError | None = None  # why no segment could be made
+        self._no_room_until = 0.0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
         try:
@@ -120,6 +124,7 @@ class Journal:
             written = segment.end
             if self._read_to == written and len(self._segments) > 1:
                 self._segments.popleft().remove()
+                self._no_room = None  # there may be, now
                 segment = self._segments[0]
                 self._read_to, written = FIRST, segment.end
         payloads: list[bytes] = []
@@ -185,8 +190,14 @@ class Journal:
         return True
 
     def _new_segment(self) -> Segment:
+        if self._no_room is not None and time.monotonic() < self._no_room_until:
+            raise OSError(*self._no_room.args)
         self._made += 1
-        segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+        try:
+            segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+        except OSError as error:
+            self._no_room, self._no_room_until = error, time.monotonic() + NO_ROOM_S
+            raise
         if self._terms.durable:
             try:
                 segment.sync()
