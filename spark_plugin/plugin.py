@@ -114,8 +114,8 @@ class Spark:
                 "rejected": counters["rejected"],
                 "dead_letters": store.buried(),
                 "plugin_errors": counters["plugin_errors"],
-                "trouble": self.trouble,
             },
+            "trouble": self.trouble,
         }
 
     def agents(self) -> dict[str, dict[str, Any]]:

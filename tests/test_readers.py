@@ -485,7 +485,6 @@ def test_the_status_agrees_with_the_rest(long: Spark) -> None:
         "rejected": 0,
         "dead_letters": 0,
         "plugin_errors": 0,
-        "trouble": None,
     }
 
 

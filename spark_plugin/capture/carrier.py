@@ -17,7 +17,7 @@ from spark_plugin.capture.dead import DeadSet, dead_sets
 from spark_plugin.capture.ingest import Projection, bury, ingest
 from spark_plugin.capture.mend import mend
 from spark_plugin.capture.record import Told, decode
-from spark_plugin.errors import StoreCorrupt
+from spark_plugin.errors import StoreCorrupt, StoreLocked
 from spark_plugin.redaction import Redact, redacted
 from spark_plugin.store import DeadLetter, Store, path_of
 
@@ -75,7 +75,7 @@ class Carrier:
         """Have the store open, the projection caught up, the sets of dead processes drained. Raises `StoreError`."""
         if self._store is None:
             self._store = self._open_store()
-            ingest(self._store, [], self._projection)  # so that questions are answered before any event
+            self._projection.catch_up(self._store)  # by reading alone: whoever holds the lock keeps nobody from answers
         if not self._recovered:
             for dead in dead_sets(self._directory):
                 self.recover(dead)
@@ -153,7 +153,8 @@ class Carrier:
             log.warning("events stay in the journal: %s", error, exc_info=not isinstance(error, SparkError))
         self.trouble = str(error)
         self.failures += 1
-        self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
+        longer = min(self._retry_s * 2, LAST_RETRY_S)
+        self._retry_s = FIRST_RETRY_S if isinstance(error, StoreLocked) else longer  # who asked for a lock has waited
         self._projection.despair()
         self._close_store()
         if isinstance(error, StoreCorrupt):

@@ -9,11 +9,15 @@ from spark_hooks.events import Event
 from spark_plugin import codec
 from spark_plugin.capture.counts import NOTHING, Ingested
 from spark_plugin.errors import UnfitRow
-from spark_plugin.store import DeadLetter, EventRow, Store, Transaction
+from spark_plugin.store import DeadLetter, EventRow, Reader, Store, Transaction
 
 
 class Projection(Protocol):
     """What turns events into read models. One call each of `begin` and `finish` around the events of a transaction."""
+
+    def catch_up(self, reader: Reader) -> None:
+        """Read all that is stored, so that questions have answers; nothing is written."""
+        ...
 
     def begin(self, transaction: Transaction, events: Sequence[Event]) -> None:
         """Catch up with all that is stored; `events` come next."""

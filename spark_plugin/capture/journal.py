@@ -24,6 +24,8 @@ MAX_RECORD = SEGMENT_BYTES // 2
 MIN_SEGMENTS = 2
 """One to write to and one to read from: a journal cannot be smaller."""
 BLOCK_S = 0.05
+NO_ROOM_S = 1.0
+"""How long a disk without room for a segment is left alone: to find that out takes milliseconds, in a sender's way."""
 FOR_A_WORKER = b"worker"
 """What the lock file of a set says that a worker drains."""
 
@@ -82,12 +84,11 @@ class Journal:
         self._segments: deque[Segment] = deque()
         self._spare: Segment | None = None
         self._made = 0
+        self._no_room: OSError | None = None  # why no segment could be made
+        self._no_room_until = 0.0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
         self._gone = UNTOUCHED  # of the segments that are gone
-        self._syncing = threading.Lock()
-        self._synced = 0
-        self._unsynced: list[Segment] = []  # left full since the last sync
         try:
             self._segments.append(self._new_segment())
         except OSError:
@@ -99,12 +100,13 @@ class Journal:
         """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk."""
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
-        while not self._taken_in(payload):
+        while (place := self._taken_in(payload)) is None:
             if self._terms.on_full == "drop":
                 raise JournalFull(self._terms.max_bytes)
             time.sleep(BLOCK_S)  # until the drainer has made room, or the journal is sealed
         if self._terms.durable:
-            self._sync(self.appended)
+            segment, end = place
+            segment.sync(end)
 
     def prepare(self) -> None:
         """Have the next segment ready before it is needed: reserving one takes longer than a sender should wait."""
@@ -144,6 +146,7 @@ class Journal:
             written = segment.end
             if self._read_to == written and len(self._segments) > 1:
                 self._segments.popleft().remove()
+                self._no_room = None  # there may be, now
                 segment = self._segments[0]
                 self._read_to, written = FIRST, segment.end
         payloads: list[bytes] = []
@@ -188,16 +191,17 @@ class Journal:
             segment.close()
         os.close(self._lock_file)
 
-    def _taken_in(self, payload: bytes) -> bool:
-        """Copy a record in; False when there is no room for it now."""
+    def _taken_in(self, payload: bytes) -> tuple[Segment, int] | None:
+        """Copy a record in; return its segment and where it ends there, None when there is no room for it now."""
         with self._lock:
             if self._sealed:
                 raise JournalSealed
             if not self._segments[-1].fits(payload) and not self._roll():
-                return False
-            self._segments[-1].append(payload)
+                return None
+            segment = self._segments[-1]
+            segment.append(payload)
             self.appended += 1
-            return True
+            return segment, segment.end
 
     def _roll(self) -> bool:
         """Go on in the next segment; False when the bound is reached."""
@@ -205,7 +209,6 @@ class Journal:
             self._forget()
             if len(self._segments) >= self._most:
                 return False
-        self._unsynced.append(self._segments[-1])
         self._segments.append(self._spare or self._new_segment())
         self._spare = None
         return True
@@ -215,28 +218,17 @@ class Journal:
             while len(self._segments) > 1 and self._segments[0].released >= self._segments[0].end:
                 self._gone = self._gone.plus(self._segments[0].drained)
                 self._segments.popleft().remove()
-
-    def _sync(self, number: int) -> None:
-        """Return when the record of this number is on the disk. Whoever comes first syncs for all who wait."""
-        with self._syncing:
-            if self._synced >= number:
-                return
-            with self._lock:
-                target = self.appended
-                segments = [*self._unsynced, *([self._segments[-1]] if self._segments else [])]
-                self._unsynced.clear()
-            try:
-                for segment in segments:
-                    segment.sync()
-            except OSError:
-                with self._lock:
-                    self._unsynced = segments[:-1] + self._unsynced  # still to be synced, by whoever comes next
-                raise
-            self._synced = target
+                self._no_room = None  # there may be, now
 
     def _new_segment(self) -> Segment:
+        if self._no_room is not None and time.monotonic() < self._no_room_until:
+            raise OSError(*self._no_room.args)
         self._made += 1
-        segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+        try:
+            segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+        except OSError as error:
+            self._no_room, self._no_room_until = error, time.monotonic() + NO_ROOM_S
+            raise
         if self._terms.durable:
             try:
                 segment.sync()

@@ -7,9 +7,11 @@ length is written last, so that a reader never meets half a record; the first le
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -141,14 +143,22 @@ class SegmentFile:
         """The records between two offsets are stored: note it in the file, then wipe them out of it.
 
         In this order, and with `durable` the note is on the disk before the wiping begins: were the wiped bytes to
-        reach it first, a reader after a power cut would take them for the end and miss the records behind.
+        reach it first, a reader after a power cut would take them for the end and miss the records behind. When the
+        note cannot be synced, they stay: at worst they are found again, and found to be stored.
         """
         records, ingested = self.drained.plus(drained)
         _COUNTS.pack_into(self._bytes, _COUNTS_AT, records, *ingested)
         _OFFSET.pack_into(self._bytes, len(MAGIC), end)
         if durable:
-            self._medium.sync()
+            try:
+                self.sync()
+            except OSError:
+                return
         self._bytes[start:end] = bytes(end - start)
+
+    def sync(self) -> None:
+        """Return when all that is in the file is on the disk. Raises `OSError`."""
+        self._medium.sync()
 
     def close(self) -> None:
         """Let go of the file; it stays on disk."""
@@ -162,18 +172,27 @@ class SegmentFile:
 
 
 class Segment(SegmentFile):
-    """A segment this process writes."""
+    """A segment this process writes.
+
+    A sync that fails ends it: the system may take for written what it could not write, and the next sync would find
+    nothing to do and succeed (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
+    """
 
     def __init__(self, path: Path, size: int, make: Make = MappedFile) -> None:
         super().__init__(path, make(path, size))
         self.size = size
+        self.synced = FIRST
+        """Up to where the records are known to be on the disk."""
+        self._turn = threading.Condition()
+        self._syncing = False
+        self._broken = False
         self._at_hand = 0
         _OFFSET.pack_into(self._bytes, len(MAGIC), FIRST)
         self._bytes[: len(MAGIC)] = MAGIC  # last: a reader in another process begins when it sees it
 
     def fits(self, payload: bytes) -> bool:
-        """Whether there is room for one more record."""
-        return self.end + _HEAD.size + len(payload) <= self.size
+        """Whether it takes one more record, of this length."""
+        return not self._broken and self.end + _HEAD.size + len(payload) <= self.size
 
     def append(self, payload: bytes) -> None:
         """Copy one record in; the caller has asked `fits` and holds the journal's lock."""
@@ -193,13 +212,32 @@ class Segment(SegmentFile):
             self._at_hand += _AT_ONCE
             time.sleep(0)  # whoever waits for the interpreter comes first
 
-    def sync(self) -> None:
-        """Return when all records are on the disk. Raises `OSError`. One that was removed needs no sync."""
+    def sync(self, upto: int | None = None) -> None:
+        """Return when all is on the disk, or the records up to an offset: whoever comes first syncs for all who wait.
+
+        Raises `OSError`. One that was removed needs no sync.
+        """
+        with self._turn:  # one at a time: of two at once, only one would be told of a failure
+            self._turn.wait_for(lambda: not self._syncing or self._needs_no_sync(upto))
+            if self._needs_no_sync(upto):
+                return
+            if self._broken:
+                raise OSError(errno.EIO, "an earlier sync failed")
+            self._syncing, end = True, self.end
         try:
             self._medium.sync()
+            self.synced = end
         except OSError:
-            if not self._removed:
+            if not self._removed:  # meanwhile
+                self._broken = True
                 raise
+        finally:
+            with self._turn:
+                self._syncing = False
+                self._turn.notify_all()
+
+    def _needs_no_sync(self, upto: int | None) -> bool:
+        return self._removed or (upto is not None and self.synced >= upto)
 
 
 class ForeignSegment(SegmentFile):

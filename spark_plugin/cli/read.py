@@ -49,10 +49,9 @@ def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
         rows.add_row("outcomes that belong to no attempt", f"{known['unmatched']:,}")
     out.print(rows)
     out.print(verdict(known["predictions"]))
-    trouble = known["capture"].pop("trouble")
     out.print("Capture: " + ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in known["capture"].items()))
-    if trouble:
-        out.print(f"Events are not being stored: {trouble}")
+    if known["trouble"]:
+        out.print(f"Events are not being stored: {known['trouble']}")
 
 
 def verdict(scores: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class Projection:
         self._lock = threading.RLock()
         self._catching_up = threading.RLock()  # taken before the other, never after it
         self._ready = threading.Event()
+        self._patience_s = PATIENCE_S
         self._projector: Projector | None = None
         self._reader: Reader | None = None
         self._snapshot_at = 0
@@ -85,7 +87,7 @@ class Projection:
     def renew(self) -> None:
         """In a child process after a fork: begin anew. The parent's threads, which may hold the lock, are not here."""
         self._lock, self._catching_up = threading.RLock(), threading.RLock()
-        self._ready = threading.Event()
+        self._ready, self._patience_s = threading.Event(), PATIENCE_S
         self._projector = self._reader = None
 
     def rest(self, transaction: Transaction) -> None:
@@ -134,12 +136,14 @@ class Projection:
     def ask(self, question: Callable[[State], T]) -> T | None:
         """The answer to a question about the state as it is now; None when there is no state to be had.
 
-        A coordinator asks in its own thread: it is kept waiting for a fraction of a second at its start, while the
-        state is being read, and not at all once that has failed. `question` must not keep what it is given, nor
-        change it.
+        A coordinator asks in its own thread: it is kept waiting for a fraction of a second at its start, over all its
+        questions, while the state is being read, and not at all once that has failed. `question` must not keep what it
+        is given, nor change it.
         """
-        if not self._ready.is_set() and not self._failed:
-            self._ready.wait(PATIENCE_S)
+        if not self._ready.is_set() and not self._failed and self._patience_s > 0:
+            start = time.monotonic()
+            self._ready.wait(self._patience_s)
+            self._patience_s -= time.monotonic() - start
         with self._lock:
             return None if self._projector is None else question(self._projector.state)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
-from spark_plugin.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable, UnfitRow
+from spark_plugin.errors import StoreCorrupt, StoreError, StoreLocked, StoreTooNew, StoreUnavailable, UnfitRow
 from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
 
 SCHEMA = 1
@@ -333,7 +333,8 @@ def translated(where: str) -> Iterator[None]:
             raise UnfitRow(where, f"a value cannot be stored: {error}") from error
         raise StoreUnavailable(where, f"is closed: {error}", "open it again") from error
     except sqlite3.OperationalError as error:
-        raise StoreUnavailable(where, f"cannot be used now: {error}") from error
+        locked = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        raise (StoreLocked if locked else StoreUnavailable)(where, f"cannot be used now: {error}") from error
     except sqlite3.DatabaseError as error:
         raise StoreCorrupt(where, f"is damaged or no database: {error}") from error
     except sqlite3.Error as error:

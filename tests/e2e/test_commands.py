@@ -101,7 +101,7 @@ def test_status_shape(replayed):
     assert set(status["tasks"]) == {"open", "completed", "failed"}
     assert sum(status["tasks"].values()) == 60
     assert status["agents"] == 4
-    assert set(status["capture"]) == {"lag", "dropped", "rejected", "dead_letters", "plugin_errors", "trouble"}
+    assert set(status["capture"]) == {"lag", "dropped", "rejected", "dead_letters", "plugin_errors"}
     assert set(status["predictions"]) == SCORES
 
 
