@@ -51,7 +51,7 @@ def run(url: str, seed: int, *, processes: int = PROCESSES, events: int = EVENTS
     with closing(open_store(url)) as store:
         log = store.events(Filter())
         wrong = store.check()
-        as_told_by_one = Run(store).contents() == Run().take(codec.decode(row.data) for row in log).contents()
+        as_told_by_one = Run(store).contents() == Run().take(codec.restored(row.data) for row in log).contents()
     with Spark.open(url) as reader:
         status, agents = reader.status(), reader.agents()
     return Outcome(sent, health, Counter(row.id for row in log), status, agents, wrong, as_told_by_one)

@@ -72,7 +72,7 @@ def run(
     register(object(), settings=Settings(store=url)).close()
     with closing(open_store(url)) as store:
         log = store.events(Filter())
-        rebuilt = Run().take(codec.decode(row.data) for row in log)
+        rebuilt = Run().take(codec.restored(row.data) for row in log)
         return Outcome(
             sent,
             shim.notes(),
