@@ -6,7 +6,6 @@ import atexit
 import functools
 import inspect
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -21,6 +20,7 @@ from spark_hooks.bridge import Bridge, bridge_of
 from spark_hooks.events import Event
 from spark_hooks.plugins import Plugins
 from spark_hooks.signals import SIGNALS
+from spark_plugin import forks
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, Recorder
 from spark_plugin.capture import Capture, Ingested, JournalTerms, journal_directory
@@ -31,7 +31,7 @@ from spark_plugin.store import open_store
 
 log = logging.getLogger("spark")
 
-_registering = threading.Lock()  # two threads that register one coordinator get one Spark
+_registering = forks.Lock()  # two threads that register one coordinator get one Spark
 
 
 class Spark:
@@ -51,7 +51,7 @@ class Spark:
         self._readable = readable
         self._capture: Capture | None = None
         self._bridge: Bridge | None = None
-        self._closing = threading.Lock()
+        self._closing = forks.Lock()
 
     @classmethod
     def open(cls, store_url: str | None = None, *, settings: Settings | None = None) -> Spark:
@@ -141,7 +141,7 @@ class Spark:
 
     def close(self) -> None:
         """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""
-        with self._closing:
+        with self._closing():
             if self._bridge is not None:
                 self._bridge.close()
                 self._bridge = None
@@ -163,7 +163,7 @@ def register(coordinator: object, *, settings: Settings | None = None, source: s
     `settings` stand in for environment and file, `source` names the swarm in its events. Never raises for Spark's own
     sake: what is wrong is logged, and a Spark that is off is returned; ``SPARK_STRICT=1`` raises instead.
     """
-    with _registering:
+    with _registering():
         bridge = bridge_of(coordinator)
         if bridge is not None and isinstance(bridge.owner, Spark):
             return bridge.owner

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from spark_hooks import Receipt
 from spark_hooks.events import Event
+from spark_plugin import forks
 from spark_plugin.capture.drainer import Drainer
 from spark_plugin.capture.ingest import Ingested, Projection
 from spark_plugin.capture.journal import (
@@ -72,18 +72,16 @@ class Capture:
         self._trouble: str | None = None
         self._journal: Journal | None = None
         self._drainer: Drainer | None = None
-        self._inherited: Drainer | None = None
+        self._inherited: list[Drainer] = []
+        self._told: Mapping[str, int] = {}
         self._next_try = 0.0
         self._closed = False
-        self._forking = threading.Lock()  # taken in children only: at a fork nobody holds it
         self._opening = threading.Lock()
-        self._open(told={})
-        self._process = os.getpid()
+        self._open()
+        forks.renew(self)
 
     def take(self, event: Event) -> Receipt:
         """Journal one event; its receipt says whether it is safe."""
-        if os.getpid() != self._process:
-            self._after_fork()
         journal = self._journal or self._opened_late()
         if journal is None:
             return self._drop(event, self._trouble or "closed")
@@ -95,14 +93,10 @@ class Capture:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was taken so far is stored and projected; False when that failed or took too long."""
-        if os.getpid() != self._process:
-            self._after_fork()
-        return self._drainer is not None and self._drainer.flush(timeout)
+        return self._trouble is None if self._drainer is None else self._drainer.flush(timeout)
 
     def close(self) -> None:
         """Drain what is there and let go. What the store would not take stays in the journal."""
-        if os.getpid() != self._process:
-            self._after_fork()
         self._closed = True
         if self._drainer is not None:
             self._drainer.stop()
@@ -131,8 +125,19 @@ class Capture:
         """Those of the `tallies` that are not in the store's counters yet."""
         return self.tallies() if self._drainer is None else self._drainer.untold()
 
-    def _open(self, told: Mapping[str, int]) -> None:
-        """Begin capturing in this process; `told` are the tallies that somebody else tells the store."""
+    def renew(self) -> None:
+        """In a child, right after the fork: journal and drainer are the parent's; ours begin with the first event."""
+        self._opening = threading.Lock()  # the parent's may be held by a thread that is not here
+        if self._journal is not None:
+            self._journal.disown()
+        if self._drainer is not None:
+            self._inherited.append(self._drainer)
+        self._journal = self._drainer = None
+        self._told = self.tallies()  # so far, and told to the store by the parent
+        self._projection.renew(self._opened_late)
+
+    def _open(self) -> None:
+        """Begin capturing in this process."""
         try:
             journal = Journal(self._directory, self._terms)
         except OSError as error:
@@ -140,30 +145,16 @@ class Capture:
             self._trouble = f"journal {self._directory} cannot be written: {error.strerror or error}"
             log.warning("events are dropped: %s", self._trouble)
             return
-        self._drainer = self._new_drainer(journal, told=told)
+        self._drainer = self._new_drainer(journal, told=self._told)
         self._drainer.start()
         self._journal, self._trouble = journal, None
 
     def _opened_late(self) -> Journal | None:
-        """The journal, if it can be opened now after it could not be at first; tried once in a while."""
+        """The journal, if it can be opened now: after a fork, or when it could not be before; tried once in a while."""
         with self._opening:
             if self._journal is None and not self._closed and time.monotonic() >= self._next_try:
-                self._open(told={})
+                self._open()
             return self._journal
-
-    def _after_fork(self) -> None:
-        """In a child: the journal and the drainer are the parent's; open our own. Only the first thread to ask does."""
-        with self._forking:
-            if os.getpid() == self._process:
-                return
-            self._opening = threading.Lock()  # the parent's may have been held
-            if self._journal is not None:
-                self._journal.disown()
-                self._inherited = self._drainer  # with its store: a child must not close its parent's connections
-                self._journal = self._drainer = None
-                self._projection.renew()
-                self._open(told=self.tallies())
-            self._process = os.getpid()  # last: until then other threads of the child wait here
 
     def _drop(self, event: Event, reason: str) -> Receipt:
         self.dropped[event.type] += 1

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -161,11 +162,13 @@ class Journal:
     def disown(self) -> None:
         """In a child process after a fork: the set is the parent's; let go of our copies without a word to the files.
 
-        No lock is taken: the thread that may hold it is not here.
+        No lock is taken: the thread that may hold it is not here. What it was in the middle of is no reason to fail.
         """
         for segment in (*self._segments, *([self._spare] if self._spare else [])):
-            segment.close()
-        os.close(self._lock_file)
+            with suppress(OSError, BufferError):
+                segment.close()
+        with suppress(OSError):
+            os.close(self._lock_file)
 
     def _taken_in(self, payload: bytes) -> bool:
         """Copy a record in; False when there is no room for it now."""

@@ -46,6 +46,7 @@ class Projection:
         self._snapshot_at = 0
         self._stale = False
         self._failed = False
+        self._wake: Callable[[], object] = lambda: None
 
     def begin(self, transaction: Transaction) -> None:
         """Catch up with all that is stored, by whomever."""
@@ -78,11 +79,15 @@ class Projection:
         with self._lock:
             self._stale, self._reader = True, None
 
-    def renew(self) -> None:
-        """In a child process after a fork: begin anew. The parent's threads, which may hold the lock, are not here."""
+    def renew(self, wake: Callable[[], object]) -> None:
+        """In a child process after a fork: begin anew. The parent's threads, which may hold the lock, are not here.
+
+        `wake` is called by whoever asks first: from then on there is somebody who catches up.
+        """
         self._lock, self._catching_up = threading.RLock(), threading.RLock()
         self._ready = threading.Event()
         self._projector = self._reader = None
+        self._failed, self._wake = False, wake
 
     def rest(self, transaction: Transaction) -> None:
         """Write a snapshot, so that the next start has nothing to catch up with."""
@@ -135,6 +140,7 @@ class Projection:
         change it.
         """
         if not self._ready.is_set() and not self._failed:
+            self._wake()
             self._ready.wait(PATIENCE_S)
         with self._lock:
             return None if self._projector is None else question(self._projector.state)
