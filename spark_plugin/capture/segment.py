@@ -112,10 +112,14 @@ class Segment:
         In this order, and with `durable` the note is on the disk before the wiping begins: were the wiped bytes to
         reach it first, a reader after a power cut would take them for the end and miss the records behind.
         """
-        _OFFSET.pack_into(self._bytes, len(MAGIC), end)
+        self._note(end)
         if durable:
             self._medium.sync()
         self._bytes[start:end] = bytes(end - start)
+
+    def _note(self, end: int) -> None:
+        """Copied over as a whole: `pack_into` writes byte by byte, and killed in between would leave a wrong offset."""
+        self._bytes[len(MAGIC) : FIRST] = _OFFSET.pack(end)
 
     def sync(self) -> None:
         """Return when all records are on the disk. Raises `OSError`. One that was removed needs no sync."""

@@ -33,7 +33,8 @@ spark = register(swarm, settings=Settings(store=url), source="/swarm")
 
 def post(*tasks):
     for task in tasks:
-        [(_, receipt)] = signals.task_posted.send(swarm, task_id=task, event_id=task, description="", candidates=["ada"])
+        told = {"task_id": task, "event_id": task, "description": "", "candidates": ["ada"]}
+        [(_, receipt)] = signals.task_posted.send(swarm, **told)
         assert receipt.state == "journaled", receipt
 
 def ended_well(child):

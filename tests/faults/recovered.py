@@ -10,11 +10,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from spark_hooks import signals
 from spark_plugin import Settings, codec, register
 from spark_plugin.store import Filter, open_store
 from tests.projection.swarmlog import Run
 
 ROOT = Path(__file__).parents[2]
+
+
+TRIES = 10
+
+
+class Swarm:
+    """The next coordinator."""
 
 
 class Recovered(NamedTuple):
@@ -27,13 +35,20 @@ class Recovered(NamedTuple):
     """What the store's own check finds."""
     differing: list[str]
     """What of the read models differs from a rebuild out of the log."""
+    buried: int
+    """Events that were put aside as dead letters."""
     left: list[str]
     """Files that are still beside the store."""
 
 
 def started_again(url: str, directory: Path) -> Recovered:
-    """Start once more, as the next process would, and look at everything."""
-    register(object(), settings=Settings(store=url)).close()
+    """Start once more, as the next process would, and look at everything when its first event is stored."""
+    swarm = Swarm()
+    with register(swarm, settings=Settings(store=url)) as spark:
+        signals.custom.send(swarm, type="started_again")
+        for _ in range(TRIES):  # a damaged store is set aside first
+            if spark.flush(60):
+                break
     with closing(open_store(url)) as store:
         rows = store.events(Filter())
         times = Counter((row.source, row.id) for row in rows)
@@ -43,6 +58,7 @@ def started_again(url: str, directory: Path) -> Recovered:
             [name for (_, name), n in times.items() if n > 1],
             list(store.check()),
             differences(found, rebuilt),
+            store.buried(),
             sorted(path.name for path in directory.iterdir() if path.name != "mending"),
         )
 
@@ -68,6 +84,7 @@ def judge(after: Recovered, acknowledged: Mapping[str, str]) -> None:
     assert after.twice == [], "stored twice"
     assert after.problems == [], "the store is not sound"
     assert after.differing == [], "the read models are not what a rebuild gives"
+    assert after.buried == 0, "sound events were buried"
     assert after.left == [], "files of the dead are left"
 
 
@@ -82,7 +99,7 @@ def child(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"tests.faults.{module}", *arguments]
 
 
-def run(module: str, *arguments: str, output: Path, seconds: float) -> int:
+def run(module: str, *arguments: str, output: Path, seconds: float = 60.0) -> int:
     """Run such a process to its end; its words go to `output`. Returns how it ended."""
     with output.open("ab") as told:
         return subprocess.run(child(module, *arguments), cwd=ROOT, stdout=told, timeout=seconds, check=False).returncode
