@@ -24,7 +24,6 @@ from spark_plugin.capture import (
     Worker,
     journal_directory,
 )
-from spark_plugin.capture.capture import Begin
 from spark_plugin.projection import Extensions, Projection
 from spark_plugin.settings import Settings
 from spark_plugin.store import absolute, open_store
@@ -45,24 +44,33 @@ def terms(settings: Settings) -> JournalTerms:
     )
 
 
-def in_a_thread(settings: Settings, plugins: Plugins, projection: Projection) -> Begin:
+class InAThread:
     """This process drains its own journal."""
 
-    def begin(journal: Journal, tallies: Callable[[], Totals], told: Totals) -> Drainer:
-        projection.renew()  # in a child after a fork, locks of the parent's may be held by threads that are not here
-        return Drainer(journal, _carrier(settings, plugins, projection), tallies=tallies, told=told)
+    def __init__(self, settings: Settings, plugins: Plugins, projection: Projection) -> None:
+        self._settings = settings
+        self._plugins = plugins
+        self._projection = projection
 
-    return begin
+    def begin(self, journal: Journal, tallies: Callable[[], Totals], told: Totals) -> Drainer:
+        carrier = _carrier(self._settings, self._plugins, self._projection)
+        return Drainer(journal, carrier, tallies=tallies, told=told)
+
+    def renew(self, wake: Callable[[], object]) -> None:
+        self._projection.renew(wake)
 
 
-def in_a_worker(settings: Settings) -> Begin:
+class InAWorker:
     """A worker drains it: a child of this process, or one that somebody else runs."""
 
-    def begin(journal: Journal, tallies: Callable[[], Totals], told: Totals) -> Keeper:
-        staff = Child(_environment(settings)) if settings.worker == "process" else Somebody()
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def begin(self, journal: Journal, tallies: Callable[[], Totals], told: Totals) -> Keeper:
+        staff = Child(_environment(self._settings)) if self._settings.worker == "process" else Somebody()
         return Keeper(journal, staff, tallies=tallies, told=told)
 
-    return begin
+    def renew(self, wake: Callable[[], object]) -> None: ...
 
 
 def work(settings: Settings, parent: int | None = None) -> None:

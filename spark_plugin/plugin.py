@@ -6,7 +6,6 @@ import atexit
 import functools
 import inspect
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -20,11 +19,11 @@ from spark_hooks.bridge import Bridge, bridge_of
 from spark_hooks.events import Event
 from spark_hooks.plugins import Plugins
 from spark_hooks.signals import SIGNALS
-from spark_plugin import draining
+from spark_plugin import draining, forks
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, CatchingUp, Models, Recorder
 from spark_plugin.capture import Capture, Ingested, journal_directory
-from spark_plugin.capture.capture import Begin
+from spark_plugin.capture.capture import Crew
 from spark_plugin.projection import Projection, Replica, published
 from spark_plugin.readers import Advice, EventLog, Memories, Predictions, Readable, scoreboard, summary
 from spark_plugin.settings import Settings
@@ -32,7 +31,7 @@ from spark_plugin.store import open_store
 
 log = logging.getLogger("spark")
 
-_registering = threading.Lock()  # two threads that register one coordinator get one Spark
+_registering = forks.Lock()  # two threads that register one coordinator get one Spark
 
 
 class Spark:
@@ -52,7 +51,7 @@ class Spark:
         self._readable = readable
         self._capture: Capture | None = None
         self._bridge: Bridge | None = None
-        self._closing = threading.Lock()
+        self._closing = forks.Lock()
 
     @classmethod
     def open(cls, store_url: str | None = None, *, settings: Settings | None = None) -> Spark:
@@ -146,7 +145,7 @@ class Spark:
 
     def close(self) -> None:
         """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""
-        with self._closing:
+        with self._closing():
             if self._bridge is not None:
                 self._bridge.close()
                 self._bridge = None
@@ -168,7 +167,7 @@ def register(coordinator: object, *, settings: Settings | None = None, source: s
     `settings` stand in for environment and file, `source` names the swarm in its events. Never raises for Spark's own
     sake: what is wrong is logged, and a Spark that is off is returned; ``SPARK_STRICT=1`` raises instead.
     """
-    with _registering:
+    with _registering():
         bridge = bridge_of(coordinator)
         if bridge is not None and isinstance(bridge.owner, Spark):
             return bridge.owner
@@ -267,13 +266,13 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
     bridge = Bridge(coordinator, plugins, source)
     recorder = Recorder(plugins.switched_off)
     plugins.register(recorder, "spark-recorder", trusted=True)
-    models, begin = _models(settings, plugins, readable, spark.hooks)
+    models, crew = _models(settings, plugins, readable, spark.hooks)
     plugins.register(Answers(models, readable, seed=settings.seed), "spark", trusted=True)
     plugins.load_entry_points()  # before the draining begins: what dead processes left goes through their redaction too
     spark._capture = Capture(
         journal_directory(settings.store),
         draining.terms(settings),
-        begin,
+        crew,
         tallies=lambda: {"rejected": bridge.rejected.total(), "plugin_errors": plugins.errors.total()},
     )
     recorder.record_to(spark._capture)
@@ -284,9 +283,9 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
     return spark
 
 
-def _models(settings: Settings, plugins: Plugins, readable: Readable, hooks: Hooks) -> tuple[Models, Begin]:
+def _models(settings: Settings, plugins: Plugins, readable: Readable, hooks: Hooks) -> tuple[Models, Crew]:
     """What answers come from, and who drains."""
     if settings.worker != "thread":
-        return Replica(readable.store), draining.in_a_worker(settings)
+        return Replica(readable.store), draining.InAWorker(settings)
     projection = Projection(draining.extensions(hooks, plugins))
-    return projection, draining.in_a_thread(settings, plugins, projection)
+    return projection, draining.InAThread(settings, plugins, projection)

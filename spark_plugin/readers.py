@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -15,7 +13,7 @@ from spark_advisor import about, capture_health, ranked
 from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
-from spark_plugin import codec
+from spark_plugin import codec, forks
 from spark_plugin.capture import OnDuty, journal_directory, on_duty, waiting
 from spark_plugin.codec import rfc3339
 from spark_plugin.errors import BadLine, StoreCorrupt
@@ -39,9 +37,7 @@ class Readable:
         self._url = url
         self._store: Store | None = None
         self._empty: Store | None = None
-        self._inherited: Store | None = None
-        self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = forks.Lock()
 
     @property
     def exists(self) -> bool:
@@ -50,9 +46,7 @@ class Readable:
 
     def store(self) -> Store:
         """The store. Raises `StoreError` when it cannot be read."""
-        if os.getpid() != self._process:
-            self._renew()
-        with self._lock:
+        with self._lock():
             if self._store is not None:
                 return self._store
             if self._url is None or not self.exists:
@@ -72,17 +66,11 @@ class Readable:
 
     def close(self) -> None:
         """Let go of the store; it is opened again when it is read again."""
-        with self._lock:
+        with self._lock():
             for store in (self._store, self._empty):
                 if store is not None:
                     store.close()
             self._store = self._empty = None
-
-    def _renew(self) -> None:
-        """In a child process after a fork: use another connection. The parent's is kept, and never closed here."""
-        self._process = os.getpid()
-        self._inherited, self._store = self._store, None
-        self._lock = threading.Lock()
 
 
 class EventLog:

@@ -23,23 +23,24 @@ class Stamp:
     """Ids that grow with time (random ones cost a store's index dearly) and differ between processes."""
 
     def __init__(self) -> None:
-        self._own = self._new()
+        self._by_process: dict[int, tuple[str, Iterator[int]]] = {}  # after a fork, parent and child must not share ids
 
     @property
     def writer(self) -> str:
         """Names this process, in every id of it."""
-        return self._own[1]
+        return self._own()[0]
 
     def __call__(self) -> str:
-        process, writer, count = self._own
-        if os.getpid() != process:  # after a fork: parent and child must not share ids
-            self._own = self._new()  # all at once: two threads of the child may both come here
-            _, writer, count = self._own
+        writer, count = self._own()
         return f"{writer}-{next(count):08x}"
 
-    @staticmethod
-    def _new() -> tuple[int, str, Iterator[int]]:
-        return os.getpid(), f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(1)
+    def _own(self) -> tuple[str, Iterator[int]]:
+        process = os.getpid()
+        own = self._by_process.get(process)
+        if own is None:  # setdefault, because two threads of a child may both come here
+            new = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(1)
+            own = self._by_process.setdefault(process, new)
+        return own
 
 
 class Bridge:

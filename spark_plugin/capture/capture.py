@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Protocol
 
 from spark_hooks import Receipt
 from spark_hooks.events import Event
+from spark_plugin import forks
 from spark_plugin.capture.counts import NOTHING, Ingested
 from spark_plugin.capture.journal import (
     Journal,
@@ -70,8 +70,16 @@ class Draining(Protocol):
         ...
 
 
-Begin = Callable[[Journal, Callable[[], Mapping[str, int]], Mapping[str, int]], Draining]
-"""(journal, tallies, told) -> who drains it; called anew in a child process after a fork."""
+class Crew(Protocol):
+    """Where those who drain come from."""
+
+    def begin(self, journal: Journal, tallies: Callable[[], Mapping[str, int]], told: Mapping[str, int]) -> Draining:
+        """Whoever drains this journal. What is new in the tallies since `told` goes to the store."""
+        ...
+
+    def renew(self, wake: Callable[[], object]) -> None:
+        """In a child process, right after the fork: begin anew; whoever asks first calls `wake`."""
+        ...
 
 
 class Capture:
@@ -85,7 +93,7 @@ class Capture:
         self,
         directory: Path,
         terms: JournalTerms,
-        begin: Begin,
+        crew: Crew,
         *,
         tallies: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
@@ -93,23 +101,21 @@ class Capture:
         """Events that could not be kept, by type."""
         self._directory = directory
         self._terms = terms
-        self._begin = begin
+        self._crew = crew
         self._outside = tallies
         self._trouble: str | None = None
         self._journal: Journal | None = None
         self._draining: Draining | None = None
-        self._inherited: Draining | None = None
+        self._inherited: list[Draining] = []
+        self._told: Mapping[str, int] = {}
         self._next_try = 0.0
         self._closed = False
-        self._forking = threading.Lock()  # taken in children only: at a fork nobody holds it
         self._opening = threading.Lock()
-        self._open(told={})
-        self._process = os.getpid()
+        self._open()
+        forks.renew(self)
 
     def take(self, event: Event) -> Receipt:
         """Journal one event; its receipt says whether it is safe."""
-        if os.getpid() != self._process:
-            self._after_fork()
         journal = self._journal or self._opened_late()
         if journal is None:
             return self._drop(event, self._trouble or "closed")
@@ -121,14 +127,10 @@ class Capture:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was taken so far is stored and projected; False when that failed or took too long."""
-        if os.getpid() != self._process:
-            self._after_fork()
-        return self._draining is not None and self._draining.flush(timeout)
+        return self._trouble is None if self._draining is None else self._draining.flush(timeout)
 
     def close(self) -> None:
         """Drain what is there and let go. What the store would not take stays in the journal."""
-        if os.getpid() != self._process:
-            self._after_fork()
         self._closed = True
         if self._draining is not None:
             self._draining.stop()
@@ -157,8 +159,19 @@ class Capture:
         """Those of the `tallies` that are not in the store's counters yet."""
         return self.tallies() if self._draining is None else self._draining.untold()
 
-    def _open(self, told: Mapping[str, int]) -> None:
-        """Begin capturing in this process; `told` are the tallies that somebody else tells the store."""
+    def renew(self) -> None:
+        """In a child, right after the fork: journal and drainer are the parent's; ours begin with the first event."""
+        self._opening = threading.Lock()  # the parent's may be held by a thread that is not here
+        if self._journal is not None:
+            self._journal.disown()
+        if self._draining is not None:
+            self._inherited.append(self._draining)
+        self._journal = self._draining = None
+        self._told = self.tallies()  # so far, and told to the store by the parent
+        self._crew.renew(self._opened_late)
+
+    def _open(self) -> None:
+        """Begin capturing in this process."""
         try:
             journal = Journal(self._directory, self._terms)
         except OSError as error:
@@ -166,29 +179,16 @@ class Capture:
             self._trouble = f"journal {self._directory} cannot be written: {error.strerror or error}"
             log.warning("events are dropped: %s", self._trouble)
             return
-        self._draining = self._begin(journal, self.tallies, told)
+        self._draining = self._crew.begin(journal, self.tallies, self._told)
         self._draining.start()
         self._journal, self._trouble = journal, None
 
     def _opened_late(self) -> Journal | None:
-        """The journal, if it can be opened now after it could not be at first; tried once in a while."""
+        """The journal, if it can be opened now: after a fork, or when it could not be before; tried once in a while."""
         with self._opening:
             if self._journal is None and not self._closed and time.monotonic() >= self._next_try:
-                self._open(told={})
+                self._open()
             return self._journal
-
-    def _after_fork(self) -> None:
-        """In a child: the journal and the drainer are the parent's; open our own. Only the first thread to ask does."""
-        with self._forking:
-            if os.getpid() == self._process:
-                return
-            self._opening = threading.Lock()  # the parent's may have been held
-            if self._journal is not None:
-                self._journal.disown()
-                self._inherited = self._draining  # with its store: a child must not close its parent's connections
-                self._journal = self._draining = None
-                self._open(told=self.tallies())
-            self._process = os.getpid()  # last: until then other threads of the child wait here
 
     def _drop(self, event: Event, reason: str) -> Receipt:
         self.dropped[event.type] += 1

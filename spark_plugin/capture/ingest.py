@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from spark_hooks.events import Event
@@ -39,8 +39,8 @@ class Projection(Protocol):
         """The store cannot be had for now: nobody need wait for what it holds."""
         ...
 
-    def renew(self) -> None:
-        """In a child process after a fork: begin anew, with locks of its own."""
+    def renew(self, wake: Callable[[], object]) -> None:
+        """In a child process after a fork: begin anew, with locks of its own; whoever asks first calls `wake`."""
         ...
 
     def rest(self, transaction: Transaction) -> None:

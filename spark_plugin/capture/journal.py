@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -185,11 +186,13 @@ class Journal:
     def disown(self) -> None:
         """In a child process after a fork: the set is the parent's; let go of our copies without a word to the files.
 
-        No lock is taken: the thread that may hold it is not here.
+        No lock is taken: the thread that may hold it is not here. What it was in the middle of is no reason to fail.
         """
         for segment in (*self._segments, *([self._spare] if self._spare else [])):
-            segment.close()
-        os.close(self._lock_file)
+            with suppress(OSError, BufferError):
+                segment.close()
+        with suppress(OSError):
+            os.close(self._lock_file)
 
     def _taken_in(self, payload: bytes) -> tuple[Segment, int] | None:
         """Copy a record in; return its segment and where it ends there, None when there is no room for it now."""

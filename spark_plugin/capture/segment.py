@@ -146,15 +146,18 @@ class SegmentFile:
         reach it first, a reader after a power cut would take them for the end and miss the records behind. When the
         note cannot be synced, they stay: at worst they are found again, and found to be stored.
         """
-        records, ingested = self.drained.plus(drained)
-        _COUNTS.pack_into(self._bytes, _COUNTS_AT, records, *ingested)
-        _OFFSET.pack_into(self._bytes, len(MAGIC), end)
+        self._note(end, self.drained.plus(drained))
         if durable:
             try:
                 self.sync()
             except OSError:
                 return
         self._bytes[start:end] = bytes(end - start)
+
+    def _note(self, end: int, drained: Drained) -> None:
+        """Copied over as a whole: `pack_into` writes byte by byte, and killed in between would leave a wrong offset."""
+        self._bytes[_COUNTS_AT:FIRST] = _COUNTS.pack(drained.records, *drained.events)
+        self._bytes[len(MAGIC) : _COUNTS_AT] = _OFFSET.pack(end)
 
     def sync(self) -> None:
         """Return when all that is in the file is on the disk. Raises `OSError`."""

@@ -50,6 +50,7 @@ class Projection:
         self._snapshot_at = 0
         self._stale = False
         self._failed = False
+        self._wake: Callable[[], object] = lambda: None
 
     def begin(self, transaction: Transaction, events: Sequence[Event]) -> None:
         """Catch up with all that is stored, by whomever; `events` come next."""
@@ -84,11 +85,15 @@ class Projection:
         with self._lock:
             self._stale, self._reader = True, None
 
-    def renew(self) -> None:
-        """In a child process after a fork: begin anew. The parent's threads, which may hold the lock, are not here."""
+    def renew(self, wake: Callable[[], object]) -> None:
+        """In a child process after a fork: begin anew. The parent's threads, which may hold the lock, are not here.
+
+        `wake` is called by whoever asks first: from then on there is somebody who catches up.
+        """
         self._lock, self._catching_up = threading.RLock(), threading.RLock()
         self._ready, self._patience_s = threading.Event(), PATIENCE_S
         self._projector = self._reader = None
+        self._failed, self._wake = False, wake
 
     def rest(self, transaction: Transaction) -> None:
         """Write a snapshot, so that the next start has nothing to catch up with."""
@@ -141,6 +146,7 @@ class Projection:
         is given, nor change it.
         """
         if not self._ready.is_set() and not self._failed and self._patience_s > 0:
+            self._wake()
             start = time.monotonic()
             self._ready.wait(self._patience_s)
             self._patience_s -= time.monotonic() - start

@@ -6,13 +6,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
+from spark_plugin import forks
 from spark_plugin.errors import StoreCorrupt, StoreError, StoreLocked, StoreTooNew, StoreUnavailable, UnfitRow
 from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
+from spark_plugin.store.connection import Connection
 
 SCHEMA = 1
 """Version of the schema that this Spark reads and writes."""
@@ -27,8 +29,8 @@ _DERIVED = "position, kind, subject, time, importance, data, task_position, task
 class SqliteReader:
     """Reads over one connection, one thread at a time."""
 
-    def __init__(self, connection: sqlite3.Connection, where: str) -> None:
-        self._db = connection
+    def __init__(self, connected: Callable[[], sqlite3.Connection], where: str) -> None:
+        self._connected = connected
         self._where = where
         self._lock = threading.RLock()
 
@@ -81,7 +83,7 @@ class SqliteReader:
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
         with self._lock, translated(self._where):
-            return self._db.execute(sql, values).fetchall()
+            return self._connected().execute(sql, values).fetchall()
 
 
 class SqliteTransaction(SqliteReader):
@@ -154,7 +156,7 @@ class SqliteTransaction(SqliteReader):
 
     def _many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
         with self._lock, translated(self._where):
-            self._db.executemany(sql, rows)
+            self._connected().executemany(sql, rows)
 
 
 class SqliteStore(SqliteReader):
@@ -167,36 +169,31 @@ class SqliteStore(SqliteReader):
     def __init__(self, path: Path, url: str, *, create: bool = True, durable: bool = False) -> None:
         self.url = url
         self.path = path
-        with translated(url):
+        self._durable = durable
+        self._write_lock = threading.RLock()
+        with translated(url), forks.opening():
             if path.is_dir():
                 raise StoreUnavailable(url, "is a directory", "name a file")
             target = path if create or has_store(path) else None
-            self._writer = _connect(target)
-            try:
-                self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                _prepare(self._writer, url)
-            except BaseException:
-                self._writer.close()
-                raise
-            reading = self._writer if target is None else _connect(target)
-            if target is not None:
-                reading.execute("PRAGMA query_only = ON")
-        super().__init__(reading, url)
-        self._write_lock = threading.Lock()
+            self._writing = Connection(target, lambda: self._connect(target))
+            self._writing()
+            self._reading = self._writing if target is None else Connection(target, lambda: _connect_to_read(target))
+            super().__init__(self._reading, url)
+            forks.let_go(self)
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
         with self._write_lock:
             with translated(self.url):
-                self._writer.execute("BEGIN IMMEDIATE")
+                writer = self._begun()
             try:
-                yield SqliteTransaction(self._writer, self.url)
+                yield SqliteTransaction(lambda: writer, self.url)
                 with translated(self.url):
-                    self._writer.execute("COMMIT")
+                    writer.execute("COMMIT")
             except BaseException:
                 with translated(self.url):
-                    if self._writer.in_transaction:
-                        self._writer.execute("ROLLBACK")
+                    if writer.in_transaction:
+                        writer.execute("ROLLBACK")
                 raise
 
     def tasks(self, *, limit: int | None = None) -> Iterator[int]:
@@ -231,8 +228,44 @@ class SqliteStore(SqliteReader):
 
     def close(self) -> None:
         with self._lock:
-            self._db.close()
-            self._writer.close()
+            self._reading.close()
+            self._writing.close()
+
+    def hold(self, seconds: float) -> bool:
+        """Before a fork: wait until nobody uses the file, and let go of it."""
+        end = time.monotonic() + seconds
+        if not self._write_lock.acquire(timeout=seconds):
+            return False
+        if self._writing.in_transaction or not self._lock.acquire(timeout=max(0.0, end - time.monotonic())):
+            self._write_lock.release()  # in a transaction: one of this very thread, which forks in the middle of it
+            return False
+        self._reading.let_go()
+        self._writing.let_go()
+        return True
+
+    def resume(self) -> None:
+        """After a fork: the file is opened again when it is needed, in the parent and in the child."""
+        self._lock.release()
+        self._write_lock.release()
+
+    def _begun(self) -> sqlite3.Connection:
+        """The connection that writes, in a transaction on the file that is there now."""
+        while True:
+            writer = self._writing()
+            writer.execute("BEGIN IMMEDIATE")
+            if self._writing.is_in_place():
+                return writer
+            writer.execute("ROLLBACK")  # set aside by whoever we waited for
+
+    def _connect(self, path: Path | None) -> sqlite3.Connection:
+        db = _connect(path)
+        try:
+            db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            _prepare(db, self.url)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
 
 def has_store(path: Path) -> bool:
@@ -255,6 +288,14 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     )
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    return db
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    if not has_store(path):
+        raise OSError("it was taken away")
+    db = _connect(path)
+    db.execute("PRAGMA query_only = ON")
     return db
 
 

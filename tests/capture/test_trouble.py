@@ -166,7 +166,7 @@ def test_a_state_that_never_comes_is_waited_for_once(swarm: Swarm, settings: Set
         with register(swarm, settings=settings) as spark:
             start = time.monotonic()
             for _ in range(40):
-                assert spark.hooks.advisories() == []
+                assert spark.hooks.advisories(subject="ada") == []
             assert time.monotonic() - start < 10 * projection.PATIENCE_S
             stranger.execute("ROLLBACK")
             stranger.close()
@@ -500,13 +500,16 @@ def test_what_was_sent_before_the_end_is_stored_when_it_has_come(
             eventually(lambda: drainers and drainers[0]._stop_asked)
         return {}
 
-    def begin(journal, tallies, told):
-        carrier = Carrier(directory, lambda: open_store(url), Projection(), batch=10, redact=lambda: None)
-        drainers.append(Drainer(journal, carrier, tallies=tallies, told=told))
-        return drainers[0]
+    class Crew:
+        def begin(self, journal, tallies, told):
+            carrier = Carrier(directory, lambda: open_store(url), Projection(), batch=10, redact=lambda: None)
+            drainers.append(Drainer(journal, carrier, tallies=tallies, told=told))
+            return drainers[0]
+
+        def renew(self, wake): ...
 
     drainers: list[Drainer] = []
-    capture = Capture(directory, JournalTerms(), begin, tallies=in_the_middle_of_a_step)
+    capture = Capture(directory, JournalTerms(), Crew(), tallies=in_the_middle_of_a_step)
     started.set()
     assert taken.wait(60)
     capture.close()

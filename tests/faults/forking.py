@@ -1,0 +1,146 @@
+"""A process that sends from several threads and forks all the while; its children send too, and end in all the ways.
+
+``python -m tests.faults.forking URL FORKS SECONDS MUTANT``. Tells of what was acknowledged, line by line ``id task
+process``, and of trouble in lines that begin with ``!``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+import time
+from typing import NoReturn
+
+from spark_hooks import signals
+from spark_hooks.bridge import Stamp
+from spark_plugin import Settings, Spark, register
+from spark_plugin.capture import Capture
+from spark_plugin.store.sqlite import SqliteStore, SqliteTransaction
+
+THREADS = 3
+PAUSE_S = 0.002
+TASKS_OF_A_CHILD = 10
+
+
+class Swarm:
+    """A coordinator."""
+
+
+class Sender:
+    """Sends, and tells of what was acknowledged."""
+
+    def __init__(self, url: str) -> None:
+        self.swarm = Swarm()
+        self.spark: Spark = register(self.swarm, settings=Settings(store=url, batch=50), source="/swarm")
+
+    def send(self, name: str, tasks: int) -> None:
+        for n in range(tasks):
+            task = f"{name}.{n}"
+            self._tell(task, signals.task_posted.send(self.swarm, task_id=task, description="x", candidates=["ada"]))
+            self._tell(task, signals.task_assigned.send(self.swarm, task_id=task, agent_id="ada"))
+            self._tell(task, signals.task_completed.send(self.swarm, task_id=task, agent_id="ada"))
+
+    def send_until(self, stop: threading.Event, name: str) -> None:
+        for n in itertools.count():
+            if stop.is_set():
+                return
+            self.send(f"{name}.{n}", 1)
+            time.sleep(PAUSE_S)
+
+    def _tell(self, task: str, answers: list[tuple[object, object]]) -> None:
+        [(_, receipt)] = answers
+        if receipt.state == "journaled":
+            say(f"{receipt.event_id} {task} {os.getpid()}")
+        else:
+            say(f"! {task} was {receipt.state}: {receipt.reason}")
+
+
+def say(line: str) -> None:
+    os.write(1, f"{line}\n".encode())  # one call a line: several processes write to the same file
+
+
+def live(sender: Sender, n: int) -> NoReturn:
+    """A child's life: ask, send from two threads, perhaps fork once more meanwhile, and end in one of three ways."""
+    if n % 2:
+        sender.spark.hooks.recommend("parent0.0.0")
+    threads = [threading.Thread(target=sender.send, args=(f"child{n}-{k}", TASKS_OF_A_CHILD)) for k in range(2)]
+    for thread in threads:
+        thread.start()
+    if n % 4 == 1 and not (grandchild := os.fork()):
+        sender.send(f"grandchild{n}", TASKS_OF_A_CHILD)
+        store_all(sender, f"grandchild {n}")
+        os._exit(0)
+    if n % 4 == 1 and not ended_well(grandchild, n):
+        os._exit(1)
+    for thread in threads:
+        thread.join()
+    if n % 3 == 0:
+        os._exit(0)  # as if killed: what is in its journal is drained by the next start
+    store_all(sender, f"child {n}")
+    if n % 3 == 1:
+        sys.exit(0)  # the end of a program that forgot to close
+    sender.spark.close()
+    os._exit(0)
+
+
+def store_all(sender: Sender, who: str) -> None:
+    if not sender.spark.flush(LIMIT_S / 2):
+        say(f"! {who} could not store what it sent: {sender.spark.trouble}")
+        os._exit(1)
+
+
+def ended_well(child: int, n: int) -> bool:
+    """Whether a child did what it should; one that is not done in time hangs."""
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status == 0
+        time.sleep(0.002)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    say(f"! child {n} hung")
+    return False
+
+
+def break_(mutant: str) -> None:
+    """Take a part of the guarantee away."""
+    if mutant == "connections":
+        append, parent = SqliteTransaction.append, os.getpid()
+        SqliteStore.hold = lambda self, seconds: True
+        SqliteStore.resume = lambda self: None
+        SqliteTransaction.append = lambda self, rows: (time.sleep(0.1 * (os.getpid() == parent)), append(self, rows))
+    elif mutant == "journal":
+        Capture.renew = lambda self: None
+    elif mutant == "ids":
+        Stamp._own = lambda self: self._by_process.setdefault(0, ("everybody", itertools.count()))
+    elif mutant:
+        raise ValueError(mutant)
+
+
+def main(url: str, times: int) -> None:
+    sender, stop = Sender(url), threading.Event()
+    threads = [threading.Thread(target=sender.send_until, args=(stop, f"parent{k}")) for k in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    try:
+        for n in range(times):
+            child = os.fork()
+            if not child:
+                live(sender, n)
+            if not ended_well(child, n):
+                break
+    finally:
+        stop.set()
+    for thread in threads:
+        thread.join()
+    store_all(sender, "the parent")
+    sender.spark.close()
+
+
+if __name__ == "__main__":
+    LIMIT_S = float(sys.argv[3])
+    break_(sys.argv[4])
+    main(sys.argv[1], int(sys.argv[2]))
