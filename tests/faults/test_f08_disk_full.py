@@ -32,6 +32,8 @@ FITTING = 10_000
 """Events that fit onto the disk: where the journal is elsewhere, it takes them all."""
 TEXT = 8000
 WORST_MS = 50.0
+P99_MS = 2.0
+"""To be told that there is no room takes a file system longer."""
 ALMOST = 6 << 20
 
 
@@ -40,15 +42,15 @@ class Outcome(NamedTuple):
 
     before: Sent
     full: Sent
+    still: Sent
+    """At a swarm's pace, when the journal is full, too."""
     again: Sent
     health: Health
     stored: Counter[str]
     wrong: list[str]
 
 
-def run(
-    folder: Path, *, journal_too: bool = True, left: int = 0, events: int = EVENTS, threads: int = 1, mutant: str = ""
-) -> Outcome:
+def run(folder: Path, *, journal_too: bool = True, left: int = 0, events: int = EVENTS, mutant: str = "") -> Outcome:
     """`left` bytes of the disk stay free at first."""
     with small_disk(folder / "disk") as disk:
         url = f"sqlite:///{disk / 'spark.db'}"
@@ -59,8 +61,9 @@ def run(
             before = process.send(500)
             assert process.flush()
             fill(disk / "filler", left)
-            full = process.send(events, text=TEXT, threads=threads, seconds=events / 40_000)
+            full = process.send(events, text=TEXT, seconds=events / 40_000)
             health = in_trouble(process)
+            still = process.send(500, text=TEXT, seconds=0.5)
             (disk / "filler").unlink()
             assert process.flush(), process.health()
             again = process.send(500, seconds=1.2 * journal.NO_ROOM_S)
@@ -68,7 +71,7 @@ def run(
             process.close()
         with closing(open_store(url)) as store:
             stored = Counter(row.id for row in store.events(Filter()))
-            return Outcome(before, full, again, health, stored, store.check())
+            return Outcome(before, full, still, again, health, stored, store.check())
 
 
 @contextmanager
@@ -107,7 +110,7 @@ def fill(path: Path, left: int) -> None:
 
 def judge(outcome: Outcome) -> None:
     """Whatever the time."""
-    sent = (outcome.before, outcome.full, outcome.again)
+    sent = (outcome.before, outcome.full, outcome.still, outcome.again)
     assert not any(part.raised for part in sent), [part.raised[:3] for part in sent]
     assert all("No space left" in reason for part in sent for reason in part.refused)
     assert outcome.before.refused == {} and outcome.again.latencies
@@ -130,13 +133,14 @@ def judge_health(health: Health, dropped: int) -> None:
 
 
 def judge_time(outcome: Outcome) -> None:
-    assert outcome.full.worst <= WORST_MS, f"a send took {outcome.full.worst:.0f} ms"
-    assert outcome.full.quantile(0.99) <= 1.0, Latency.of(outcome.full)
+    worst = Latency.of(outcome.full, outcome.still).worst
+    assert worst <= WORST_MS, f"a send took {worst:.0f} ms"
+    assert outcome.still.quantile(0.99) <= P99_MS, Latency.of(outcome.still)
 
 
 CASES = {
     "journal and store": {"journal_too": True},
-    "almost full": {"journal_too": True, "left": ALMOST, "threads": 4},
+    "almost full": {"journal_too": True, "left": ALMOST},
     "store alone": {"journal_too": False, "events": FITTING},
 }
 
@@ -156,7 +160,7 @@ def test_a_disk_full_for_a_while(tmp_path, case, reached):
     assert (refused > 0) == (case != "store alone"), "the journal was not filled"
     reached(
         f"{case}: {outcome.full.journaled:,} acknowledged and stored afterwards, {refused:,} refused, worst send "
-        f"{outcome.full.worst:.1f} ms, 0 exceptions"
+        f"{Latency.of(outcome.full, outcome.still).worst:.1f} ms, 0 exceptions"
     )
 
 
@@ -196,6 +200,7 @@ def test_what_a_full_disk_refuses_must_not_be_let_go(tmp_path):
 
 @pytest.mark.mutant("F8", "every send asks the disk for room")
 def test_asking_a_full_disk_each_time_takes_long(tmp_path):
-    outcome = run(tmp_path, left=ALMOST, threads=4, events=6_000, mutant="asking_each_time")
+    outcome = run(tmp_path, left=ALMOST, events=5_000, mutant="asking_each_time")
+    print(Latency.of(outcome.still))
     with pytest.raises(AssertionError, match=r"a send took|Latency"):
         judge_time(outcome)
