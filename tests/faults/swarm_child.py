@@ -76,6 +76,7 @@ class Sender:
             record = self.sent.outcomes.setdefault(data["agent_id"], [0, 0])
             record[0] += name == "task_completed"
             record[1] += 1
+        self.sent.last_state = receipt.state
         if receipt.state != "journaled":
             self.sent.refused[f"{receipt.state}: {receipt.reason}"] += 1
             self.sent.refused_types[name] += 1
@@ -225,6 +226,7 @@ def summed(senders: list[Sender], seconds: float) -> Sent:
         total.journaled += part.journaled
         total.acknowledged += part.acknowledged
         total.raised += part.raised
+        total.last_state = part.last_state
         for into, of in (
             (total.refused, part.refused),
             (total.refused_types, part.refused_types),

@@ -31,6 +31,8 @@ class Sent(msgspec.Struct):
     refused: dict[str, int] = {}
     """By state and reason of the receipt."""
     refused_types: dict[str, int] = {}
+    last_state: str = ""
+    """Of the last receipt."""
     raised: list[str] = []
     types: dict[str, int] = {}
     """What was sent, by type."""
