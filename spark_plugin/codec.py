@@ -58,6 +58,8 @@ def _data(event: Event) -> dict[str, object]:
 
 def decode(line: bytes) -> Event:
     """The event of one line. Raises `BadLine` with the reason; what can be cleaned is cleaned."""
+    if not isinstance(line, bytes):  # a store keeps whatever somebody has put there
+        raise BadLine(f"is no line but {type(line).__name__}")
     return from_cloudevent(_document(line))
 
 

@@ -91,7 +91,7 @@ class Spark:
     def status(self) -> dict[str, Any]:
         """The numbers of `spark status`. Raises `StoreError`."""
         store = self._readable.store()
-        known = summary(store) or {}
+        known: Mapping[str, Any] = summary(store) or {}
         counters = Counter(store.counters())
         if self._capture is not None:
             counters.update(self._capture.untold())
