@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import hypothesis
 import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from spark_hooks.events import (
@@ -30,9 +33,13 @@ from spark_hooks.events import (
 )
 from spark_plugin import Settings, Spark, codec, register
 from spark_plugin.capture import drainer, journal
+from spark_plugin.capture.segment import Segment
 from spark_plugin.errors import StoreUnavailable
 from spark_plugin.plugin import rebuild
 from spark_plugin.projection import park, projection, tasks
+from spark_plugin.projection.cards import AgentCard, TaskCard
+from spark_plugin.projection.projector import Projector
+from spark_plugin.projection.state import State
 from spark_plugin.store import EventRow, Filter, Store, open_store, path_of, sqlite
 from spark_plugin.store.sqlite import SqliteTransaction
 from tests.faults.history_model import Model
@@ -42,6 +49,7 @@ from tests.projection.swarmlog import NOON, Run
 
 STEPS = size(10_000)
 STEPS_AT_ONCE = 50
+MUTANT_STEPS = 2000
 BATCH = 5
 WAITING_ROOM = 8
 PATIENCE_S = 30.0
@@ -78,7 +86,7 @@ EVENTS = st.one_of(
 class History(RuleBasedStateMachine):
     """Two coordinators with a Spark each, and everything that may happen to them."""
 
-    steps: ClassVar[int] = 0
+    checks: ClassVar[int] = 0
     found: ClassVar[list[str]] = []
     """What was violated, in words: kept here, because a failing history is run again."""
     fail_next: ClassVar[int] = 0
@@ -102,9 +110,16 @@ class History(RuleBasedStateMachine):
     def tell(self, sender: str, events: list[Event]) -> None:
         self._tell(sender, events)
 
-    @rule(sender=senders, task=task_ids, agent=agent_ids, succeeded=st.booleans(), mixed=st.permutations(range(4)))
-    def attempt(self, sender: str, task: str, agent: str, succeeded: bool, mixed: list[int]) -> None:
-        """A task from its posting to an outcome, in any order."""
+    @rule(
+        sender=senders,
+        task=task_ids,
+        agent=agent_ids,
+        succeeded=st.booleans(),
+        mixed=st.permutations(range(4)),
+        twice=st.booleans(),
+    )
+    def attempt(self, sender: str, task: str, agent: str, succeeded: bool, mixed: list[int], twice: bool) -> None:
+        """A task from its posting to an outcome, in any order; perhaps with two more attempts of which one ends."""
         end = TaskCompleted if succeeded else TaskFailed
         life = [
             TaskPosted(task_id=task, description="", candidates=AGENTS, category="bug", reserve=100.0),
@@ -112,7 +127,8 @@ class History(RuleBasedStateMachine):
             TaskAssigned(task_id=task, agent_id=agent, bid=40.0),
             end(task_id=task, agent_id=agent, cost=50.0),
         ]
-        self._tell(sender, [life[n] for n in mixed])
+        more = [TaskAssigned(task_id=task, agent_id=agent)] * 2 + [end(task_id=task, agent_id=agent)]
+        self._tell(sender, [life[n] for n in mixed] + more * twice)
 
     @rule(sender=senders, agent=agent_ids, succeeded=st.booleans())
     def streak(self, sender: str, agent: str, succeeded: bool) -> None:
@@ -175,7 +191,7 @@ class History(RuleBasedStateMachine):
         with closing(sqlite3.connect(path_of(self.settings.store), isolation_level=None, timeout=5)) as stranger:
             stranger.execute("BEGIN IMMEDIATE")
             self._tell(sender, events)
-            time.sleep(0.03)
+            time.sleep(0.01)
             stranger.execute("ROLLBACK")
 
     @rule(sender=senders, events=st.lists(EVENTS, min_size=1, max_size=8), times=st.integers(1, 3))
@@ -246,11 +262,12 @@ class History(RuleBasedStateMachine):
 
     def _check(self) -> None:
         """Everything that must hold of a store."""
-        type(self).steps += 1
+        type(self).checks += 1
         self._flush()
         with self._reading() as store, Spark.open(settings=self.settings) as spark:
             events = [codec.decode(row.data) for row in store.events(Filter())]
             self.stored = len(events)
+            self._same("dead letters", store.dead_letters(3), [])
             self._check_log(events)
             self._check_answers(spark, Model(WAITING_ROOM).take(events))
             if events:
@@ -264,6 +281,7 @@ class History(RuleBasedStateMachine):
         for sender in SENDERS:
             own = [event for event in events if event.writer == sender]
             self._same(f"log of {sender}", own, self.told[sender])
+        self._same("events of nobody", [event for event in events if event.writer not in SENDERS], [])
 
     def _check_answers(self, spark: Spark, model: Model) -> None:
         status, expected = spark.status(), model.counts()
@@ -288,10 +306,14 @@ class History(RuleBasedStateMachine):
         assert said == expected, (what, *more)
 
 
-def run(seed: int, steps: int) -> type[History]:
-    """Random histories of about so many steps in all; raises what the first violated one raises."""
-    machine = type("SeededHistory", (History,), {"steps": 0, "found": []})
+def seeded(seed: int) -> type[History]:
+    machine = type("SeededHistory", (History,), {"checks": 0, "found": []})
     hypothesis.seed(seed)(machine)
+    return machine
+
+
+def run(machine: type[History], steps: int) -> None:
+    """Random histories of about so many steps in all; raises what the first violated one raises."""
     once = settings(
         max_examples=max(1, steps // STEPS_AT_ONCE),
         stateful_step_count=STEPS_AT_ONCE,
@@ -302,7 +324,6 @@ def run(seed: int, steps: int) -> type[History]:
         report_multiple_bugs=False,
     )
     run_state_machine_as_test(machine, settings=once)
-    return machine
 
 
 @pytest.fixture(autouse=True)
@@ -334,6 +355,102 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.fault("F6")
 def test_random_histories_agree_with_the_model(seed, reached):
-    machine = run(seed, STEPS)
-    reached(f"{STEPS} steps, 0 violations")
-    assert machine.steps > 0
+    machine = seeded(seed)
+    run(machine, STEPS)
+    assert machine.checks >= STEPS // STEPS_AT_ONCE
+    reached(f"{STEPS} steps in {STEPS // STEPS_AT_ONCE} histories, checked {machine.checks} times: 0 violations")
+
+
+def nothing_is_known(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SqliteTransaction, "known", lambda transaction, keys: set())
+
+
+def nothing_is_released(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Projector, "_release", lambda projector, task_id: None)
+
+
+def too_much_is_wiped(patch: pytest.MonkeyPatch) -> None:
+    release = Segment.release
+
+    def wiping(segment: Segment, start: int, end: int, **more: Any) -> None:
+        further = next((following for _, following in segment.records(end, segment.end)), end)
+        release(segment, start, further, **more)
+
+    patch.setattr(Segment, "release", wiping)
+
+
+def applied_twice(patch: pytest.MonkeyPatch) -> None:
+    """What an undone transaction changed stays, but for the position."""
+    begin, before = projection.Projection.begin, {}
+
+    def noting(own: projection.Projection, transaction: Any) -> None:
+        begin(own, transaction)
+        before[own] = transaction.position()
+
+    def half_undone(own: projection.Projection) -> None:
+        own.ask(lambda state: setattr(state, "position", before[own]))
+
+    patch.setattr(projection.Projection, "begin", noting)
+    patch.setattr(projection.Projection, "abort", half_undone)
+
+
+def counted_twice(patch: pytest.MonkeyPatch) -> None:
+    observe = AgentCard.observe_outcome
+
+    def off_by_one(card: AgentCard, event_id: str, category: str | None, succeeded: bool) -> None:
+        observe(card, event_id, category, succeeded)
+        card.successes += card.outcomes == 7
+
+    patch.setattr(AgentCard, "observe_outcome", off_by_one)
+
+
+def stale_snapshots(patch: pytest.MonkeyPatch) -> None:
+    """Each says that it is newer than it is."""
+    dump, load, last = projection.dump, projection.load, []
+
+    def late(state: State) -> bytes:
+        last.append(dump(state))
+        old = load(last[-2]) if len(last) > 1 else state
+        return dump(dataclasses.replace(old, position=state.position)) if old.position < state.position else last[-1]
+
+    patch.setattr(projection, "dump", late)
+
+
+def oldest_closed(patch: pytest.MonkeyPatch) -> None:
+    def oldest(card: TaskCard, agent: str | None) -> Any:
+        return next((one for one in card.open if agent in (None, one.forecast.agent_id)), None)
+
+    patch.setattr(TaskCard, "_closed_by", oldest)
+
+
+def read_backwards(patch: pytest.MonkeyPatch) -> None:
+    read = journal.Journal.read
+
+    def backwards(own: journal.Journal, limit: int) -> tuple[list[bytes], int]:
+        payloads, end = read(own, limit)
+        return payloads[::-1], end
+
+    patch.setattr(journal.Journal, "read", backwards)
+
+
+@pytest.mark.mutant("F6", "one part of eight does not do what it should")
+@pytest.mark.parametrize(
+    ("broken", "found_as"),
+    [
+        (nothing_is_known, {"dead letters"}),
+        (nothing_is_released, {"counts", "attempts"}),
+        (too_much_is_wiped, {"flush", "log of one", "log of other", "dead letters"}),
+        (applied_twice, {"counts", "attempts", "agents", "read models", "rebuild"}),
+        (counted_twice, {"agents"}),
+        (stale_snapshots, {"counts", "attempts", "agents", "read models", "rebuild"}),
+        (oldest_closed, {"attempts", "counts", "agents"}),
+        (read_backwards, {"log of one", "log of other"}),
+    ],
+)
+def test_a_planted_mutant_is_found(seed, monkeypatch, broken: Callable[[pytest.MonkeyPatch], None], found_as):
+    monkeypatch.setattr(sys.modules[__name__], "PATIENCE_S", 1.0)
+    broken(monkeypatch)
+    machine = seeded(seed)
+    with pytest.raises((AssertionError, Flaky, ExceptionGroup)):
+        run(machine, MUTANT_STEPS)
+    assert machine.found and machine.found[0] in found_as
