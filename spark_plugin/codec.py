@@ -43,7 +43,7 @@ def restored(data: bytes) -> Event:
     """The event of `stored`; also of a CloudEvents line. Raises `BadLine` where something else was put in its place."""
     try:
         return _stored(data)
-    except (msgspec.MsgspecError, InvalidEvent, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return decode(data)
 
 
@@ -80,6 +80,8 @@ def _data(event: Event) -> dict[str, object]:
 
 def decode(line: bytes) -> Event:
     """The event of one line. Raises `BadLine` with the reason; what can be cleaned is cleaned."""
+    if not isinstance(line, bytes):  # a store keeps whatever somebody has put there
+        raise BadLine(f"is no line but {type(line).__name__}")
     return from_cloudevent(_document(line))
 
 

@@ -91,7 +91,7 @@ class Spark:
     def status(self) -> dict[str, Any]:
         """The numbers of `spark status`. Raises `StoreError`."""
         store = self._readable.store()
-        known = summary(store) or {}
+        known: Mapping[str, Any] = summary(store) or {}
         counters = Counter(store.counters())
         if self._capture is not None:
             counters.update(self._capture.untold())
@@ -141,7 +141,7 @@ class Spark:
     def count_rejected(self, reason: str) -> None:
         """Count something that was refused before it could be sent; `reason` in words."""
         if self._bridge is not None:
-            self._bridge.rejected[reason] += 1
+            self._bridge.count_rejected(reason)
 
     def close(self) -> None:
         """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from spark_hooks import fields as checks
+from spark_hooks.cleaning import class_name
 from spark_hooks.errors import InvalidEvent
 from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, changed, checked, name_of, stamped
 from spark_hooks.plugins import Plugins
@@ -17,6 +18,11 @@ from spark_hooks.records import Receipt
 from spark_hooks.signals import SIGNALS
 
 _ENVELOPE = frozenset({"event", "event_id", "source", "time"})
+_CLASSES = frozenset({*EVENT_TYPES.values(), CustomEvent})
+
+MAX_REASONS = 500
+"""Different reasons of refusals that are told apart."""
+OTHER_REASONS = "(other reasons)"
 
 
 class Stamp:
@@ -83,14 +89,21 @@ class Bridge:
         given = fields.get("event_id")
         try:
             event = self._event(cls, event_id, fields)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's value may raise anything, an exit too
             if self._plugins.strict:
                 raise
-            reason = str(error) if isinstance(error, InvalidEvent) else f"{name_of(cls)}: {type(error).__name__}"
-            self.rejected[reason] += 1
+            reason = str(error) if isinstance(error, InvalidEvent) else f"{name_of(cls)}: {class_name(error)}"
+            self.count_rejected(reason)
             return Receipt(given if type(given) is str and given else event_id, "rejected", reason)
         receipt = self._plugins.notify(event, self.sender)
         return receipt or Receipt(event.id, "dropped", "nobody keeps events")
+
+    def count_rejected(self, reason: str) -> None:
+        """Count a refusal; those beyond `MAX_REASONS` different ones are counted together."""
+        known = reason in self.rejected or len(self.rejected) < MAX_REASONS
+        self.rejected[reason if known else OTHER_REASONS] += 1
 
     def _event(self, cls: type[Event], event_id: str, fields: dict[str, object]) -> Event:
         if _ENVELOPE.isdisjoint(fields) and cls is not CustomEvent:  # the everyday case
@@ -112,6 +125,8 @@ class Bridge:
 
     def _completed(self, event: Event, event_id: str) -> Event:
         """An event sent whole, with the gaps in its envelope filled."""
+        if type(event) not in _CLASSES:
+            raise InvalidEvent(name_of(type(event)), "event", "is of a class of its own; send a CustomEvent")
         if event.id and event.source and event.time is not None and event.writer:
             return checked(event)
         return changed(
@@ -124,7 +139,7 @@ class Bridge:
 
 
 def _blank(value: object) -> bool:
-    return type(value) is str and not value
+    return isinstance(value, str) and not str.__len__(value)
 
 
 def _now() -> float:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from spark_hooks import fields as f
+from spark_hooks.cleaning import class_name
 from spark_hooks.errors import InvalidEvent
 
 E = TypeVar("E", bound="Event")
@@ -96,6 +97,10 @@ class Event(
                     _set(self, name, checked)
         except f.Refused as refusal:
             raise InvalidEvent(name_of(type(self)), name, str(refusal)) from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's value may raise anything, an exit too
+            raise InvalidEvent(name_of(type(self)), name, f"cannot be read: {class_name(error)}") from None
 
     @property
     def subject(self) -> str | None:
@@ -252,7 +257,7 @@ def _own_type(value: object) -> str:
     name = bare(f.identifier(value))
     if name in EVENT_TYPES:
         raise f.Refused(f"{name!r} has a class of its own")
-    return name
+    return f.identifier(name)  # "swarm." alone is no name
 
 
 class CustomEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="custom"):

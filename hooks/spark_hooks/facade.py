@@ -12,6 +12,8 @@ from spark_hooks.plugins import Plugins
 from spark_hooks.records import Advisory, Finding, Prediction, R, Recommendation, sound
 from spark_hooks.views import Detector, SwarmView, Touched
 
+_LIMIT = 10
+
 
 class Hooks:
     """The questions a coordinator may ask, and the door for plugins. No answer raises, but with ``SPARK_STRICT``."""
@@ -45,7 +47,7 @@ class Hooks:
         for plugin, answer in self._plugins.ask("predict", task=task):
             if checked := self._checked(plugin, "predict", [answer], Prediction):
                 return checked[0]
-        return Prediction(task_id=task if isinstance(task, str) else task.task_id)
+        return Prediction(task_id=_id_of(task))
 
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None = None) -> list[Recommendation]:
         """Who should get a task, the choice first; `candidates` default to the task's own. Empty when nobody knows."""
@@ -56,14 +58,14 @@ class Hooks:
         return []
 
     def advisories(
-        self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = 10
+        self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = _LIMIT
     ) -> list[Advisory]:
         """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
         found: dict[str, Advisory] = {}
         for plugin, answer in self._plugins.ask("advisories", subject=subject, task=task, limit=limit):
             for advisory in self._checked(plugin, "advisories", answer, Advisory) or ():
                 found.setdefault(advisory.id, advisory)
-        return sorted(found.values(), key=lambda a: (-a.priority, a.id))[: max(limit, 0)]
+        return sorted(found.values(), key=lambda a: (-a.priority, a.id))[: _at_most(limit)]
 
     def score_importance(self, event: Event) -> float | None:
         """A plugin's importance of `event` in 0..1, or None: the built-in score counts."""
@@ -129,6 +131,23 @@ class _Timed:
             return list(self._detector.detect(view, touched))
         finally:
             self._plugins.timed(self._plugin, "detect", perf_counter() - started)
+
+
+def _id_of(task: Any) -> str:
+    """The id of what was asked about; empty for what is no task."""
+    try:
+        task_id = task if isinstance(task, str) else task.task_id
+    except Exception:
+        return ""
+    return task_id if isinstance(task_id, str) else ""
+
+
+def _at_most(limit: object) -> int:
+    """How many are wanted; as many as by default, where that cannot be told."""
+    try:
+        return max(int(limit), 0)  # type: ignore[call-overload, no-any-return]
+    except Exception:
+        return _LIMIT
 
 
 def _is_detector(thing: Any) -> bool:

@@ -134,16 +134,23 @@ class Projector:
     def _release(self, task_id: str) -> None:
         """Apply what waited for a task, in the order of the log, as far as it waits for nothing more.
 
-        An award that is released may be what an outcome before it waits for: go round until nothing moves.
+        An award that is released may be what outcomes before it wait for: they come next, before what is behind it.
         """
-        moved = True
-        while moved:
-            moved = False
-            for parked in self.state.park.of(task_id):
-                if not is_early(parked.event, self._known(task_id)):
-                    self.state.park.leave(task_id, parked)
-                    self._apply(parked.position, parked.event, parked.recorded)
-                    moved = True
+        skipped: dict[str | None, list[Parked]] = {}
+        for parked in self.state.park.of(task_id):
+            if is_early(parked.event, self._known(task_id)):
+                skipped.setdefault(parked.event.agent, []).append(parked)
+                continue
+            self._let_in(task_id, parked)
+            if isinstance(parked.event, TaskAssigned):
+                ready = [*skipped.pop(parked.event.agent_id, ()), *skipped.pop(None, ())]
+                for older in sorted(ready, key=lambda one: one.position):
+                    self._let_in(task_id, older)
+
+    def _let_in(self, task_id: str, parked: Parked) -> None:
+        """Apply what has waited."""
+        self.state.park.leave(task_id, parked)
+        self._apply(parked.position, parked.event, parked.recorded)
 
     def _give_up_waiting(self, task_id: str) -> None:
         """Apply what waited for a task without what it waited for."""
@@ -152,8 +159,7 @@ class Projector:
         if self._known(task_id) is not None or any(opens(parked.event) for parked in waiting):
             self._card(task_id).waited = True
         for parked in waiting:
-            self.state.park.leave(task_id, parked)
-            self._apply(parked.position, parked.event, parked.recorded)
+            self._let_in(task_id, parked)
 
     def _apply(self, position: int, event: Event, recorded: Sequence[DerivedRow]) -> float:
         """Apply an event; what follows from it carries its own `position`, whenever it is applied."""

@@ -75,7 +75,7 @@ class SqliteReader:
         return dict(self._rows("SELECT key, data FROM read_models WHERE kind = ? ORDER BY key", (kind,)))
 
     def counters(self) -> dict[str, int]:
-        return dict(self._rows("SELECT name, n FROM counters ORDER BY name"))
+        return dict(self._rows("SELECT name, CAST(n AS INTEGER) FROM counters ORDER BY name"))
 
     def snapshot(self, version: str) -> bytes | None:
         rows = self._rows("SELECT data FROM snapshots WHERE version = ?", (version,))

@@ -56,6 +56,14 @@ def recommendation(agent: str) -> Recommendation:
     return Recommendation(agent, 0.5, None, 1.0)
 
 
+@pytest.mark.parametrize("odd", [None, 5, b"t1", object(), EVENT, float("nan")], ids=repr)
+def test_a_question_about_nothing_is_answered_with_nothing(hooks, odd):
+    assert hooks.predict(odd) in (Prediction(task_id=""), Prediction(task_id="t1"))
+    assert hooks.recommend(odd) == hooks.advisories(task=odd) == hooks.advisories(subject=odd) == []
+    hooks.register(answering("many", "advisories", [advisory(str(n)) for n in range(30)]))
+    assert len(hooks.advisories(limit=odd)) == (5 if odd == 5 else 10)
+
+
 # --- defaults --------------------------------------------------------------------------------------------------------
 
 
