@@ -164,15 +164,15 @@ class SqliteStore(SqliteReader):
         self.path = path
         self._durable = durable
         self._write_lock = threading.RLock()
-        with translated(url), forks.opening():
+        with translated(url):
             if path.is_dir():
                 raise StoreUnavailable(url, "is a directory", "name a file")
             target = path if create or has_store(path) else None
             self._writing = Connection(target, lambda: self._connect(target))
-            self._writing()
             self._reading = self._writing if target is None else Connection(target, lambda: _connect_to_read(target))
             super().__init__(self._reading, url)
             forks.let_go(self)
+            self._writing()
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
