@@ -41,7 +41,7 @@ class Pages:
         self._size = _page_size(self._file)
         self._logged: dict[int, int] = {}  # page -> where its newest copy starts in the log
         self._places: dict[int, _Place] = {}
-        for start in range(0, len(self._file) - self._size + 1, self._size):
+        for start in range(0, len(self._file), self._size):
             self._places.update(self._cells(logged=False, start=start, head=0 if start else _HEADER))
         for start in range(_LOG_HEADER + _FRAME_HEADER, len(self._log) - self._size + 1, _FRAME_HEADER + self._size):
             number = _U32.unpack_from(self._log, start - _FRAME_HEADER)[0]
@@ -65,8 +65,8 @@ class Pages:
 
     def _cells(self, *, logged: bool, start: int, head: int) -> Iterator[tuple[int, _Place]]:
         """(position, place) of what may be an event, if the page is a leaf of a table."""
-        page = self._page(logged, start)
-        if page[head] != _LEAF:
+        page = self._page(logged, start)  # the last one of a file that was cut may be short
+        if len(page) < head + 8 or page[head] != _LEAF:
             return
         for n in range(_U16.unpack_from(page, head + 3)[0]):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -251,6 +252,8 @@ class SqliteStore(SqliteReader):
             writer.execute("ROLLBACK")  # set aside by whoever we waited for
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
+        if path is not None:
+            _no_longer_read_only(path)
         db = _connect(path)
         try:
             db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
@@ -282,6 +285,14 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return db
+
+
+def _no_longer_read_only(path: Path) -> None:
+    """SQLite gives the files beside a store its permissions: those made while it was read-only would remain so."""
+    for beside in (path.with_name(path.name + end) for end in ("-wal", "-shm")):
+        with suppress(OSError):
+            if path.stat().st_mode & ~beside.stat().st_mode & stat.S_IWUSR:
+                beside.chmod(path.stat().st_mode)
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
