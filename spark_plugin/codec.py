@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from spark_hooks import InvalidEvent
-from spark_hooks.events import EVENT_TYPES, AnyEvent, CustomEvent, Event, TaskPosted, bare, build
+from spark_hooks.events import EVENT_TYPES, AnyEvent, CustomEvent, Event, TaskPosted, bare, build, checked
 from spark_plugin.errors import BadLine
 
 WRITER = "sparkwriter"
@@ -45,6 +45,14 @@ def restored(data: bytes) -> Event:
         return _stored(data)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return decode(data)
+
+
+def line_of(data: bytes) -> bytes:
+    """The CloudEvents line of a stored event. Raises `BadLine` where something else was put in its place."""
+    try:
+        return encode(checked(restored(data)))
+    except InvalidEvent as error:
+        raise BadLine(str(error)) from None
 
 
 def to_cloudevent(event: Event) -> dict[str, object]:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -53,89 +53,87 @@ class Lock:
             yield
 
 
-class _UnderWay(threading.local):
-    """The fork that this thread is in the middle of."""
+class _Use:
+    """Something in use for a while, by one thread."""
 
-    held: Sequence[Open] = ()
-    alone = False
-    torn = True  # where nobody was told before the fork
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def hold(self, seconds: float) -> bool:
+        return self.lock.acquire(timeout=seconds)
+
+    def resume(self) -> None:
+        self.lock.release()
 
 
 class _Forks:
     """What forks of this process concern."""
 
     def __init__(self) -> None:
-        self.opening = threading.RLock()
         self.torn = False
+        self._changing = threading.RLock()  # held while a fork is under way, too
         self._open: weakref.WeakSet[Open] = weakref.WeakSet()
-        self._renewable: weakref.WeakSet[Renewable] = weakref.WeakSet()
+        self._held: list[Open] = []
         self._lost: list[Open] = []  # the parent's; nobody may close them here
-        self._under_way = _UnderWay()
+        self._renewable: weakref.WeakSet[Renewable] = weakref.WeakSet()
         self._listening = False
 
     def concern(self, *, open_: Open | None = None, renewable: Renewable | None = None) -> None:
-        with self.opening:
-            if not self._listening:
-                self._listening = True
-                self._listen()
+        with self._changing:
             if open_ is not None:
                 self._open.add(open_)
             if renewable is not None:
                 self._renewable.add(renewable)
-
-    def _listen(self) -> None:
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=self._before, after_in_parent=self._after_in_parent, after_in_child=self._after_in_child
-            )
+            if not self._listening and hasattr(os, "register_at_fork"):
+                os.register_at_fork(
+                    before=self._before, after_in_parent=self._after_in_parent, after_in_child=self._after_in_child
+                )
+                self._listening = True
 
     def _before(self) -> None:
         """In the thread that forks: keep all others from using what is open, and from opening more.
 
         In this order, because who finds something closed opens it while using it; what was opened meanwhile is next.
         """
-        fork, end = self._under_way, time.monotonic() + PATIENCE_S
+        end = time.monotonic() + PATIENCE_S
         held: list[Open] = []
         busy: list[Open] = []
         while True:
-            fork.alone = self.opening.acquire(timeout=max(0.0, end - time.monotonic()))
-            if not fork.alone:
-                break
+            self._changing.acquire()
             more = [one for one in self._open if one not in held and one not in busy]
             if not more:
-                break
-            self.opening.release()
+                self._held = held
+                return
+            self._changing.release()
             for one in more:
                 (held if one.hold(max(0.0, end - time.monotonic())) else busy).append(one)
-        fork.held, fork.torn = held, not fork.alone or len(busy) > 0
 
     def _after_in_parent(self) -> None:
         self._resume()
-        if self._under_way.alone:
-            self.opening.release()
+        self._changing.release()
 
     def _after_in_child(self) -> None:
-        fork = self._under_way
-        self._lost += [one for one in self._open if one not in fork.held]
-        self.torn = self.torn or (fork.torn and not fork.alone) or len(self._lost) > 0
-        self.opening = threading.RLock()
+        self._lost += [one for one in self._open if one not in self._held]
+        self.torn = self.torn or len(self._lost) > 0
+        self._changing = threading.RLock()
         self._resume()
         for one in list(self._renewable):
             one.renew()
 
     def _resume(self) -> None:
-        for one in self._under_way.held:
-            one.resume()
-        self._under_way.held, self._under_way.torn = (), True
+        while self._held:
+            self._held.pop().resume()
 
 
 _forks = _Forks()
 
 
 @contextmanager
-def opening() -> Iterator[None]:
-    """While something is opened that must not be open at a fork: forks wait."""
-    with _forks.opening:
+def in_use() -> Iterator[None]:
+    """While something is open that must not be open at a fork: forks wait, and in the end do without."""
+    use = _Use()
+    with use.lock:
+        let_go(use)
         yield
 
 
@@ -145,7 +143,7 @@ def is_torn() -> bool:
 
 
 def let_go(one: Open) -> None:
-    """Have something let go of before each fork, for as long as it is there. To be called inside of `opening`."""
+    """Have something let go of before each fork, for as long as it is there."""
     _forks.concern(open_=one)
 
 

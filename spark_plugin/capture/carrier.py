@@ -165,7 +165,7 @@ class Carrier:
         try:
             if mend(path_of(error.where), self._directory) is not None:
                 self._recovered = False
-        except OSError as trouble:
+        except Exception as trouble:  # it is damaged still, so it is tried again
             log.warning("the damaged store %s cannot be set aside: %s", error.where, trouble)
 
     def _close_store(self) -> None:

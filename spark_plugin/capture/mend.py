@@ -7,17 +7,20 @@ mending loses nothing: whoever starts next drains it, and finds duplicates by so
 from __future__ import annotations
 
 import fcntl
+import itertools
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spark_plugin import codec
-from spark_plugin.capture.journal import Journal
+from spark_hooks import InvalidEvent
+from spark_hooks.events import checked
+from spark_plugin import codec, forks
+from spark_plugin.capture.journal import Journal, JournalFull
 from spark_plugin.capture.record import encode
 from spark_plugin.errors import BadLine
-from spark_plugin.store.damage import is_damaged, readable_events, set_aside
+from spark_plugin.store.damage import fenced, is_damaged, readable_events, set_aside
 
 log = logging.getLogger("spark.capture")
 
@@ -30,7 +33,7 @@ def mend(path: Path, directory: Path) -> Path | None:
 
     None when it is not damaged (any more): another process may have been quicker. Raises `OSError`.
     """
-    with _alone(directory):
+    with _alone(directory), forks.in_use(), fenced(path):
         if not path.exists() or not is_damaged(path):
             return None
         saved = _salvage(path, directory)
@@ -40,14 +43,21 @@ def mend(path: Path, directory: Path) -> Path | None:
 
 
 def _salvage(path: Path, directory: Path) -> int:
-    journal = Journal(directory, name_prefix=FIRST_NAME)
-    saved = 0
+    sets = (Journal(directory, name_prefix=f"{FIRST_NAME}{n:06d}") for n in itertools.count())
+    journal, saved = next(sets), 0
     for line in readable_events(path):
         try:
-            journal.append(encode(codec.restored(line)))
-            saved += 1
-        except (BadLine, ValueError):
+            record = encode(checked(codec.restored(line)))  # damage may have touched it
+        except (BadLine, InvalidEvent, ValueError):
             log.warning("an event of the damaged store cannot be read and is left there")
+            continue
+        try:
+            journal.append(record)
+        except JournalFull:
+            journal.close(drained=False)
+            journal = next(sets)
+            journal.append(record)
+        saved += 1
     journal.close(drained=saved == 0)
     return saved
 

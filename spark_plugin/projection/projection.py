@@ -46,6 +46,8 @@ class Projection:
         self._ready = threading.Event()
         self._patience_s = PATIENCE_S
         self._projector: Projector | None = None
+        self._newest: tuple[str, str] | None = None
+        """Source and id of the event at the state's position; None at position 0."""
         self._reader: Reader | None = None
         self._snapshot_at = 0
         self._stale = False
@@ -64,7 +66,7 @@ class Projection:
         """Take one event in; return its importance. A fault of our own is logged, and costs this event its effects."""
         assert self._reader is not None
         with self._lock:
-            projector = self._at_hand()
+            projector, self._newest = self._at_hand(), (event.source, event.id)
             return projector.overridden(event, self._take(projector, position, event, self._reader, ()))
 
     def finish(self, transaction: Transaction) -> None:
@@ -92,7 +94,7 @@ class Projection:
         """
         self._lock, self._catching_up = threading.RLock(), threading.RLock()
         self._ready, self._patience_s = threading.Event(), PATIENCE_S
-        self._projector = self._reader = None
+        self._projector = self._reader = self._newest = None
         self._failed, self._wake = False, wake
 
     def rest(self, transaction: Transaction) -> None:
@@ -111,7 +113,7 @@ class Projection:
         with self._catching_up:
             upto = reader.position()
             projector, lock = self._projector, self._lock
-            if projector is None or self._stale or projector.state.position > upto:
+            if projector is None or self._stale or not self._is_of(reader, projector, upto):
                 projector, lock = Projector(self._restored(reader, upto), self._extensions), threading.RLock()
             chunks = self._replayed(projector, reader, upto)
             caught_up = False
@@ -128,6 +130,7 @@ class Projection:
         with self._lock:
             transaction.reset_models()
             self._projector = projector = Projector(State(), self._extensions)
+            self._newest = None
             upto = transaction.position()
             for scores in self._replayed(projector, transaction, upto, asking=True):
                 transaction.set_importance(scores)
@@ -157,6 +160,10 @@ class Projection:
         """The store cannot be read for now: nobody need wait for a state."""
         self._failed = True
 
+    def _is_of(self, reader: Reader, projector: Projector, upto: int) -> bool:
+        """Whether a state is of this log: a store may have been set aside, and another begun in its place."""
+        return projector.state.position <= upto and self._newest == _event_at(reader, projector.state.position)
+
     def _restored(self, reader: Reader, upto: int) -> State:
         data = reader.snapshot(SNAPSHOT_VERSION)
         if data is not None:
@@ -166,9 +173,9 @@ class Projection:
                 log.warning("the snapshot cannot be read, the log is read from its start: %s", error)
             else:
                 if state.position <= upto:
-                    self._snapshot_at = state.position
+                    self._snapshot_at, self._newest = state.position, _event_at(reader, state.position)
                     return state
-        self._snapshot_at = 0
+        self._snapshot_at, self._newest = 0, None
         return State()
 
     def _replayed(
@@ -192,6 +199,7 @@ class Projection:
     def _again(
         self, projector: Projector, row: EventRow, reader: Reader, made: list[DerivedRow], asking: bool
     ) -> float:
+        self._newest = row.source, row.id
         try:
             event = codec.restored(row.data)
         except BadLine as error:
@@ -231,6 +239,12 @@ def _contained(event: Event) -> Iterator[None]:
 
 def _tasks(named: Iterable[str | None]) -> set[str]:
     return {task_id for task_id in named if task_id is not None}
+
+
+def _event_at(reader: Reader, position: int) -> tuple[str, str] | None:
+    """Source and id of the event at a position; None where there is none."""
+    rows = reader.events(Filter(after=position - 1, before=position + 1)) if position else ()
+    return (rows[0].source, rows[0].id) if rows else None
 
 
 def _by_position(rows: Iterable[DerivedRow]) -> dict[int, list[DerivedRow]]:

@@ -51,7 +51,7 @@ class Connection:
     def _opened(self) -> sqlite3.Connection:
         if self._closed:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
-        with forks.opening():
+        with forks.in_use():
             if forks.is_torn():
                 raise OSError("it was in use when this process was forked")
             self.let_go()

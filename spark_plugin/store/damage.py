@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+from spark_plugin.store.pages import Pages
 
 _SIDE_FILES = ("-wal", "-shm")
 _STRIDE = 256
@@ -23,15 +26,40 @@ def is_damaged(path: Path) -> bool:
         return True
 
 
+@contextmanager
+def fenced(path: Path) -> Iterator[None]:
+    """Nobody writes to the file meanwhile, as far as its damage leaves a way to say so to others.
+
+    Raises `OSError` when somebody is writing to it now, or where it cannot be written at all.
+    """
+    if not path.exists():
+        yield
+        return
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise OSError(errno.EBUSY, str(error)) from error
+        except sqlite3.DatabaseError:
+            pass  # so nobody else can begin to write either
+        yield
+
+
 def readable_events(path: Path) -> Iterator[bytes]:
     """The lines of the events that can still be read, in the order of their positions.
 
-    Pages that cannot be read are stepped over: first in strides of positions, then one by one.
+    What SQLite cannot find the way to is looked for in the pages of the file.
     """
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
-        last = _last_position(db)
+    with closing(sqlite3.connect(path)) as db:
+        last, pages = _last_position(db), Pages(path)
+        last = last or pages.last
         for start in range(1, last + 1, _STRIDE):
-            yield from _between(db, start, min(start + _STRIDE, last + 1))
+            end = min(start + _STRIDE, last + 1)
+            found = _between(db, start, end)
+            for position in range(start, end):
+                line = found.get(position) or pages.line(position)
+                if line is not None:
+                    yield line
 
 
 def set_aside(path: Path) -> Path:
@@ -45,20 +73,20 @@ def set_aside(path: Path) -> Path:
 
 
 def _last_position(db: sqlite3.Connection) -> int:
-    """The newest position, by whichever way can still be read."""
-    for sql in ("SELECT max(position) FROM events", "SELECT max(position) FROM derived"):
-        with suppress(sqlite3.Error):
-            (last,) = db.execute(sql).fetchone()
-            if last:
-                return int(last)
+    """The newest position that SQLite finds; 0 when it finds none."""
+    with suppress(sqlite3.Error):
+        return int(db.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()[0])
     return 0
 
 
-def _between(db: sqlite3.Connection, start: int, end: int) -> Iterator[bytes]:
-    sql = "SELECT data FROM events WHERE position >= ? AND position < ? ORDER BY position"
+def _between(db: sqlite3.Connection, start: int, end: int) -> dict[int, bytes]:
+    """The lines from one position up to another, as far as SQLite gets at them."""
+    sql = "SELECT position, data FROM events WHERE position >= ? AND position < ?"
     try:
-        yield from [bytes(data) for (data,) in db.execute(sql, (start, end))]
+        return {position: bytes(data) for position, data in db.execute(sql, (start, end))}
     except sqlite3.Error:
+        found: dict[int, bytes] = {}
         for position in range(start, end):
             with suppress(sqlite3.Error):
-                yield from [bytes(data) for (data,) in db.execute(sql, (position, position + 1)).fetchall()]
+                found |= {at: bytes(data) for at, data in db.execute(sql, (position, position + 1)).fetchall()}
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -171,15 +172,15 @@ class SqliteStore(SqliteReader):
         self.path = path
         self._durable = durable
         self._write_lock = threading.RLock()
-        with translated(url), forks.opening():
+        with translated(url):
             if path.is_dir():
                 raise StoreUnavailable(url, "is a directory", "name a file")
             target = path if create or has_store(path) else None
             self._writing = Connection(target, lambda: self._connect(target))
-            self._writing()
             self._reading = self._writing if target is None else Connection(target, lambda: _connect_to_read(target))
             super().__init__(self._reading, url)
             forks.let_go(self)
+            self._writing()
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
@@ -258,6 +259,8 @@ class SqliteStore(SqliteReader):
             writer.execute("ROLLBACK")  # set aside by whoever we waited for
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
+        if path is not None:
+            _no_longer_read_only(path)
         db = _connect(path)
         try:
             db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
@@ -289,6 +292,14 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return db
+
+
+def _no_longer_read_only(path: Path) -> None:
+    """SQLite gives the files beside a store its permissions: those made while it was read-only would remain so."""
+    for beside in (path.with_name(path.name + end) for end in ("-wal", "-shm")):
+        with suppress(OSError):
+            if path.stat().st_mode & ~beside.stat().st_mode & stat.S_IWUSR:
+                beside.chmod(path.stat().st_mode)
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:

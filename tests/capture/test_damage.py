@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from spark_hooks import signals
 from spark_plugin import Settings, Spark, register
+from spark_plugin.capture.journal import Journal, JournalTerms
 from spark_plugin.doctor import recover
 from spark_plugin.store import open_store
 from spark_plugin.store.damage import is_damaged, readable_events
+
+mend = sys.modules["spark_plugin.capture.mend"]  # by its name one gets the function
 
 
 class Swarm:
@@ -135,3 +140,34 @@ def test_a_sound_store_is_not_taken_for_damaged(tmp_path):
     assert len(list(readable_events(path))) == 6
     with open_store(f"sqlite:///{path}").transaction():
         assert not is_damaged(path), "locked is not damaged"
+
+
+def test_a_store_of_more_than_a_journal_holds_is_saved_whole_and_in_order(tmp_path, small_segments, monkeypatch):
+    monkeypatch.setattr(mend, "Journal", partial(Journal, terms=JournalTerms(max_bytes=2 * small_segments)))
+    path = tmp_path / "spark.db"
+    settings = lived(path, 60)
+    bad_header(path)
+    assert recover(settings).ok
+    with Spark.open(settings=settings) as reader:
+        ids = [row["id"] for row in reader.events.query(newest_first=False, limit=None)]
+    assert ids == [f"{kind}{n}" for n in range(60) for kind in "pa"]
+
+
+def test_a_store_that_others_have_open_is_set_aside_for_them_too(tmp_path):
+    path = tmp_path / "spark.db"
+    settings = lived(path, 50)
+    one, other = Swarm(), Swarm()
+    with register(one, settings=settings) as going_on:
+        signals.agent_joined.send(one, agent_id="before")
+        assert going_on.flush(60) and going_on.events.count() == 101
+        read_from_the_start_next_time(path)
+        bad_header(path)
+        with register(other, settings=settings) as finder:
+            signals.agent_joined.send(other, agent_id="found")
+            while not finder.flush(60):
+                assert finder.trouble
+        signals.agent_joined.send(one, agent_id="after")
+        assert going_on.flush(60)
+        joined = {row["agent_id"] for row in going_on.events.query(type="agent_joined", limit=None)}
+        assert joined >= {"found", "after"}
+    assert len(set_aside(path)) == 1

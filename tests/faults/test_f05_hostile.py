@@ -19,7 +19,7 @@ from spark_hooks.bridge import MAX_REASONS, Bridge
 from spark_hooks.events import EVENT_TYPES, BidSubmitted, CustomEvent, Event, TaskPosted
 from spark_hooks.signals import SIGNALS
 from spark_plugin import Settings, Spark, codec, register
-from spark_plugin.capture import drainer
+from spark_plugin.capture import carrier
 from spark_plugin.errors import BadLine
 from spark_plugin.store import Filter, Store, open_store
 from tests.faults import hostile
@@ -208,7 +208,7 @@ def changed_lines(store: Store) -> Iterator[str]:
             except BadLine as error:
                 yield f"{row.data[:300]!r}: {error}"
                 continue
-            if codec.encode(event) != row.data or (event.id, event.task, event.agent) != (
+            if codec.stored(event) != row.data or (event.id, event.task, event.agent) != (
                 row.id,
                 row.task_id,
                 row.agent_id,
@@ -300,6 +300,6 @@ def test_with_a_slow_drainer_it_fails(tmp_path, seed, monkeypatch):
         time.sleep(0.003)
         return event
 
-    monkeypatch.setattr(drainer, "redacted", slow)
+    monkeypatch.setattr(carrier, "redacted", slow)
     with pytest.raises(AssertionError, match=r"^waits"):
         judge(run(tmp_path, seed, BLOCK, tries=1))

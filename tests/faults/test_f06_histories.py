@@ -32,7 +32,7 @@ from spark_hooks.events import (
     ToolExecuted,
 )
 from spark_plugin import Settings, Spark, codec, register
-from spark_plugin.capture import drainer, journal
+from spark_plugin.capture import carrier, journal
 from spark_plugin.capture.segment import Segment
 from spark_plugin.errors import StoreUnavailable
 from spark_plugin.plugin import rebuild
@@ -337,9 +337,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (projection, "SNAPSHOT_EVERY", 30),
         (projection, "PATIENCE_S", 0.02),
         (sqlite, "BUSY_S", 0.05),
-        (drainer, "POLL_S", 0.001),
-        (drainer, "FIRST_RETRY_S", 0.002),
-        (drainer, "LAST_RETRY_S", 0.02),
+        (carrier, "POLL_S", 0.001),
+        (carrier, "FIRST_RETRY_S", 0.002),
+        (carrier, "LAST_RETRY_S", 0.02),
     ):
         monkeypatch.setattr(module, name, value)
     append = SqliteTransaction.append
@@ -383,8 +383,8 @@ def applied_twice(patch: pytest.MonkeyPatch) -> None:
     """What an undone transaction changed stays, but for the position."""
     begin, before = projection.Projection.begin, {}
 
-    def noting(own: projection.Projection, transaction: Any) -> None:
-        begin(own, transaction)
+    def noting(own: projection.Projection, transaction: Any, events: Any) -> None:
+        begin(own, transaction, events)
         before[own] = transaction.position()
 
     def half_undone(own: projection.Projection) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from spark_plugin.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
@@ -226,3 +229,32 @@ def test_a_store_whose_maker_died_before_write_ahead_logging_gets_it_from_the_ne
         assert store.position() == 1
     with closing(sqlite3.connect(stored)) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is read-only for root")
+def test_a_store_that_was_read_only_for_a_while_can_be_written_again(stored: Path) -> None:
+    check_that_it_can_be_written_again(stored)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_a_store_that_was_read_only_for_a_while_can_be_written_again_by_somebody_else() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "spark.db"
+        open_store(url_of(path)).close()
+        for one in (path.parent, path):
+            os.chown(one, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            check_that_it_can_be_written_again(path)
+        finally:
+            os.seteuid(0)
+
+
+def check_that_it_can_be_written_again(path: Path) -> None:
+    path.chmod(0o444)
+    with closing(open_store(url_of(path))) as store:
+        with pytest.raises(StoreUnavailable, match="readonly"), store.transaction() as transaction:
+            transaction.append([msgspec.structs.replace(EVENT, position=2, id="in vain")])
+        path.chmod(0o644)
+    with closing(open_store(url_of(path))) as store, store.transaction() as transaction:
+        transaction.append([msgspec.structs.replace(EVENT, position=transaction.position() + 1, id="new")])
