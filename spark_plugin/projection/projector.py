@@ -29,7 +29,7 @@ from spark_plugin.projection import importance, ledger, tasks
 from spark_plugin.projection.cards import MAX_CATEGORIES, AgentCard, Attempt, CategoryCard, TaskCard, remember
 from spark_plugin.projection.memories import consolidate
 from spark_plugin.projection.park import Parked, is_early, opens
-from spark_plugin.projection.state import State
+from spark_plugin.projection.state import MAX_WAITED, State
 from spark_plugin.store import DerivedRow, Reader
 
 _OF_A_TASK = (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)
@@ -158,6 +158,8 @@ class Projector:
         self._position = waiting[0].position
         if self._known(task_id) is not None or any(opens(parked.event) for parked in waiting):
             self._card(task_id).waited = True
+            self.state.waited[task_id] = None
+            forget_oldest(self.state.waited, MAX_WAITED)
         for parked in waiting:
             self._let_in(task_id, parked)
 

@@ -21,6 +21,7 @@ _CHECKSUM = struct.Struct("<I")
 
 
 MAX_TYPES = 500
+MAX_WAITED = 20_000
 OTHER_TYPES = "(other types)"
 
 
@@ -61,6 +62,8 @@ class State:
     tasks_left: int = 0
     """How many tasks have left `tasks`."""
     park: Park = field(default_factory=Park)
+    waited: dict[str, None] = field(default_factory=dict)
+    """Tasks of which something was waited for in vain, the newest `MAX_WAITED`: their events do not tell."""
     eidos: Eidos = field(default_factory=Eidos)
     book: AdvisoryBook = field(default_factory=AdvisoryBook)
     memories: dict[str, Memory] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from spark_plugin import codec
 from spark_plugin.errors import BadLine
 from spark_plugin.projection import ledger
 from spark_plugin.projection.cards import Attempt, TaskCard
-from spark_plugin.projection.park import MAX_PARKED, is_early, opens
+from spark_plugin.projection.park import MAX_PARKED, opens
 from spark_plugin.projection.state import State
 from spark_plugin.settings import MAX_BATCH
 from spark_plugin.store import DerivedRow, Filter, Reader
@@ -30,6 +30,8 @@ def recall(
     card = state.tasks.pop(task_id, None)
     if away:
         card = read_back(task_id, position, reader, parked_of(state, task_id))
+        if card is not None:
+            card.waited = task_id in state.waited
     if card is not None:
         keep(state, task_id, card)
     return card
@@ -61,6 +63,7 @@ def read_back(task_id: str, position: int, reader: Reader, parked: frozenset[int
     """The card of a task as it was before `position`, from its events and the ledger; None when it was never heard of.
 
     What was posted and bid is in the events; which awards and outcomes counted, and what was forecast, the ledger says.
+    Whether something was waited for in vain is told by neither.
     `parked`: positions of its events that still wait.
     """
     log = [(at, event) for at, event in _events(task_id, position, reader) if at not in parked]
@@ -77,8 +80,6 @@ def read_back(task_id: str, position: int, reader: Reader, parked: frozenset[int
         elif isinstance(event, BidSubmitted):
             card.bid(event.agent_id, event.bid)
     _retrace_attempts(card, rows)
-    # What still looks early and does not wait was given up; what was given up before the task began is no part of it.
-    card.waited = any(is_early(event, card) for at, event in log if at >= first)
     return card
 
 
