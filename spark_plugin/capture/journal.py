@@ -224,8 +224,8 @@ class Journal:
                 self._no_room = None  # there may be, now
 
     def _new_segment(self) -> Segment:
-        if self._no_room is not None and time.monotonic() < self._no_room_until:
-            raise OSError(*self._no_room.args)
+        if (why := self._no_room) is not None and time.monotonic() < self._no_room_until:
+            raise OSError(*why.args)
         self._made += 1
         try:
             segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)

@@ -182,6 +182,7 @@ class Loop:
         self._end = 0.0
 
     async def run(self, seconds: float, pause: float) -> Looped:
+        self._hooks.recommend("the first", ["ada", "bo"])  # loads what all others need
         self._end = time.monotonic() + seconds
         await asyncio.gather(self._tick(), self._send(pause), self._send(pause), self._ask(pause), self._ask(pause))
         sent = self._sender.sent
