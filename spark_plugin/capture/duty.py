@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -43,10 +44,11 @@ class Duty:
         """Let others know what troubles us."""
         on_duty = OnDuty(os.getpid(), trouble)
         if on_duty != self._said:
-            self._said = on_duty
             text = msgspec.json.encode(on_duty)
-            os.pwrite(self._descriptor, text, 0)
-            os.ftruncate(self._descriptor, len(text))
+            with suppress(OSError):  # a full disk: it is said later
+                os.pwrite(self._descriptor, text, 0)
+                os.ftruncate(self._descriptor, len(text))
+                self._said = on_duty
 
     def leave(self) -> None:
         """Give the place up."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from spark_plugin.capture.carrier import POLL_S, Carrier
 from spark_plugin.capture.counts import Drained
 from spark_plugin.capture.dead import dead_sets
+from spark_plugin.capture.drainer import news
 from spark_plugin.capture.duty import Duty
 from spark_plugin.capture.live import LiveSet, sets_for_a_worker
 
@@ -24,14 +25,25 @@ SNAPSHOT_SHARE = 50
 class Worker:
     """Drains for all processes that leave it to a worker. Of several workers in a directory one works; others wait.
 
+    `tallies` tells the plugin errors of this process, as totals; what is new of them goes to the store.
     `wanted` is asked after each batch; when it says no, what is there is drained once more, and the work ends.
     """
 
-    def __init__(self, directory: Path, carrier: Carrier, *, durable: bool, wanted: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        carrier: Carrier,
+        *,
+        durable: bool,
+        wanted: Callable[[], bool],
+        tallies: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._directory = directory
         self._carrier = carrier
         self._durable = durable
         self._wanted = wanted
+        self._tallies = tallies
+        self._told: Mapping[str, int] = {}
         self._duty = Duty(directory)
         self._sets: dict[str, LiveSet] = {}
         self._next_look = 0.0
@@ -79,6 +91,8 @@ class Worker:
             if payloads:
                 live.release(end, Drained(len(payloads), self._carrier.carry(payloads)))
                 moved += len(payloads)
+        if not moved:
+            self._tell()
         self._moved_since = self._moved_since or moved > 0
         if self._moved_since and time.monotonic() >= self._next_snapshot:
             self._snapshot()
@@ -87,6 +101,7 @@ class Worker:
     def _look(self) -> None:
         """See who has come, and drain whom death has left behind."""
         self._next_look = time.monotonic() + LOOK_S
+        self._tell()
         for dead in dead_sets(self._directory):
             if dead.name in self._sets:
                 self._sets.pop(dead.name).close()
@@ -97,6 +112,12 @@ class Worker:
                 self._sets[name] = LiveSet(self._directory, name, durable=self._durable)
         for name in self._sets.keys() - set(sets_for_a_worker(self._directory)):
             self._sets.pop(name).close()
+
+    def _tell(self) -> None:
+        totals = self._tallies()
+        if new := news(totals, self._told):
+            self._carrier.tell(new)
+            self._told = totals
 
     def _snapshot(self) -> None:
         started = time.monotonic()
