@@ -90,13 +90,14 @@ class Hooks:
                 self._plugins.failed(plugin, "advisory_detectors", error)
                 continue
             for detector in brought:
-                if not _is_detector(detector):
+                timed = _timed(detector, plugin, self._plugins)
+                if timed is None:
                     self._refuse(plugin, "advisory_detectors", detector)
-                elif detector.name in names:  # they would take turns retiring each other's advice
-                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {detector.name!r} already")
+                elif timed.name in names:  # they would take turns retiring each other's advice
+                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {timed.name!r} already")
                 else:
-                    names.add(detector.name)
-                    found.append(_Timed(detector, plugin, self._plugins))
+                    names.add(timed.name)
+                    found.append(timed)
         return found
 
     def _checked(self, plugin: str, hook: str, answer: object, kind: type[R]) -> list[R] | None:
@@ -150,10 +151,13 @@ def _at_most(limit: object) -> int:
         return _LIMIT
 
 
-def _is_detector(thing: Any) -> bool:
+def _timed(thing: Any, plugin: str, plugins: Plugins) -> _Timed | None:
+    """`thing` under the breaker of its plugin; None when it is no detector."""
     try:
-        watches = getattr(thing, "watches", ())
-        named = isinstance(thing.name, str) and callable(thing.detect)
-        return named and not isinstance(watches, str) and all(isinstance(one, str) for one in watches)
+        timed = _Timed(thing, plugin, plugins)
+        watches = getattr(timed, "watches", ())
+        named = isinstance(timed.name, str) and callable(thing.detect)
+        named = named and not isinstance(getattr(thing, "watches", ()), str)
+        return timed if named and all(isinstance(one, str) for one in watches) else None
     except Exception:
-        return False
+        return None
