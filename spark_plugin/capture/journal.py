@@ -167,6 +167,11 @@ class Journal:
         self._segments[0].release(self._read_to, end, durable=self._terms.durable)
         self._read_to = end
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether others cannot find the set any more: its files were removed."""
+        return not lock_path(self.directory, self._name).exists()
+
     def seal(self) -> None:
         """Take no more records: after this, what is in the journal is all there will be."""
         with self._lock:

@@ -186,7 +186,11 @@ class Keeper(threading.Thread):
             self._looks += 1
 
     def _look(self) -> None:
-        """See how the worker is."""
+        """See how the worker is, and whether it can find the journal."""
+        if self._journal.is_gone:
+            self._journal.seal()  # what cannot be kept must not be taken in
+            self._say(f"the files of the journal in {self._journal.directory} were removed: start this process again")
+            return
         try:
             self._staff.look()
             worker = on_duty(self._journal.directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -144,6 +145,23 @@ def test_a_full_disk_does_not_bring_it_down(directory: Path, monkeypatch: pytest
     assert duty.taken()
     duty.say("the disk was full")
     assert on_duty(directory) == OnDuty(os.getpid(), "the disk was full")
+    duty.leave()
+
+
+def test_it_is_seen_again_when_its_directory_was_made_anew(directory: Path) -> None:
+    duty = Duty(directory)
+    assert duty.taken()
+    shutil.rmtree(directory)
+    directory.parent.chmod(0o500)
+    assert os.getuid() == 0 or not duty.taken()
+    directory.parent.chmod(0o700)
+    assert duty.taken()
+    assert on_duty(directory) == OnDuty(os.getpid())
+    other = Duty(directory)
+    assert not other.taken()
+    shutil.rmtree(directory)
+    assert other.taken() and not duty.taken()
+    other.leave()
     duty.leave()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from spark_plugin.capture import keeper
 from spark_plugin.capture.counts import Drained, Ingested
 from spark_plugin.capture.duty import Duty
-from spark_plugin.capture.journal import Journal, JournalFull, JournalTerms
+from spark_plugin.capture.journal import Journal, JournalFull, JournalSealed, JournalTerms
 from spark_plugin.capture.keeper import Child, Keeper, Somebody
 from spark_plugin.capture.live import LiveSet, sets_for_a_worker
 from spark_plugin.capture.record import Told, decode
@@ -163,6 +164,22 @@ def test_a_worker_that_is_there_and_drains_nothing_is_trouble(
     assert not own.is_alive()
     assert len(list(directory.glob("*.seg"))) == 1
     duty.leave()
+
+
+def test_a_journal_whose_files_were_removed_takes_nothing_in_and_says_so(
+    directory: Path, eventually: Eventually
+) -> None:
+    journal = Journal(directory, JournalTerms(for_a_worker=True))
+    own = Keeper(journal, Staff(), tallies=dict, told={})
+    own.start()
+    journal.append(b".")
+    shutil.rmtree(directory)
+    assert not own.flush(60)
+    assert own.trouble is not None and "were removed" in own.trouble
+    with pytest.raises(JournalSealed):
+        journal.append(b".")
+    own.stop(60)
+    assert not own.is_alive()
 
 
 def test_a_child_that_was_stopped_is_ended_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
