@@ -74,8 +74,10 @@ class InAWorker:
     def renew(self, wake: Callable[[], object]) -> None: ...
 
 
-def work(settings: Settings, parent: int | None = None) -> None:
-    """Drain for all processes that leave it to a worker, until SIGTERM, SIGINT, or the end of the parent process.
+def worker_for(settings: Settings, parent: int | None = None) -> Worker:
+    """A worker for all processes that leave the draining to one, until SIGTERM, SIGINT, or the end of the parent.
+
+    From here on the signals are the worker's: one that comes before it runs ends it as well.
 
     Raises `StoreError` for a URL that is none, or a directory that cannot be used.
     """
@@ -96,7 +98,7 @@ def work(settings: Settings, parent: int | None = None) -> None:
         raise StoreUnavailable(settings.store, f"{where} cannot be used: {error.strerror or error}") from error
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    worker.run()
+    return worker
 
 
 def extensions(hooks: Hooks, plugins: Plugins) -> Extensions:

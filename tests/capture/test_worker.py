@@ -252,6 +252,16 @@ else:
         assert store.position() == 150
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_has_said_what_it_does_ends_well_when_it_is_asked_to(url: str, number: int) -> None:
+    arguments = [sys.executable, "-m", "spark_plugin", "worker", "--store", url]
+    with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("spark: drains ")
+        process.send_signal(number)
+        assert (process.wait(60), process.stderr.read()) == (0, "")
+
+
 class Redacting:
     @hookimpl
     def redact(self, text: str) -> str:
