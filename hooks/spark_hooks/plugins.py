@@ -128,7 +128,7 @@ class Plugins:
         hook = "custom" if isinstance(event, CustomEvent) else event.type
         for call in self._calls["event_captured"]:
             answer = self._told(call, event, coordinator)
-            if receipt is None and isinstance(answer, Receipt):
+            if receipt is None and type(answer) is Receipt:
                 receipt = answer
         for call in self._calls[hook]:
             self._told(call, event, coordinator)

@@ -364,7 +364,7 @@ def test_readers_that_know_one_kind_fail(tmp_path, seed, monkeypatch):
 @pytest.mark.mutant("F5", "a snapshot is taken for one whatever it is")
 def test_snapshots_taken_as_they_are_fail(tmp_path, seed, monkeypatch):
     monkeypatch.setattr(projection, "load", lambda data: msgspec.msgpack.decode(data[4:], type=State))
-    with pytest.raises(AssertionError, match=r"^uncaught.*logged: (plugin spark failed|events stay)"):
+    with pytest.raises(AssertionError, match=r"^uncaught"):
         judge(run(tmp_path, seed, FEW, spoil_snapshots))
 
 

@@ -380,15 +380,16 @@ def too_much_is_wiped(patch: pytest.MonkeyPatch) -> None:
 
 
 def applied_twice(patch: pytest.MonkeyPatch) -> None:
-    """What an undone transaction changed stays, but for the position."""
+    """What an undone transaction changed stays, but for the position and the event that is there."""
     begin, before = projection.Projection.begin, {}
 
     def noting(own: projection.Projection, transaction: Any, events: Any) -> None:
         begin(own, transaction, events)
-        before[own] = transaction.position()
+        before[own] = transaction.position(), own._newest
 
     def half_undone(own: projection.Projection) -> None:
-        own.ask(lambda state: setattr(state, "position", before[own]))
+        position, own._newest = before[own]
+        own.ask(lambda state: setattr(state, "position", position))
 
     patch.setattr(projection.Projection, "begin", noting)
     patch.setattr(projection.Projection, "abort", half_undone)
