@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, TypeVar, cast
 
 from spark_hooks.events import Event, TaskPosted
+from spark_hooks.guarded import Guarded
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Advisory, Prediction, R, Recommendation, sound
 from spark_hooks.views import Detector
+
+MAX_DETECTORS = 1000
+"""Most detectors taken of one plugin: an iterator may have no end."""
+
+T = TypeVar("T")
 
 
 class Hooks:
@@ -28,13 +36,20 @@ class Hooks:
 
     def predict(self, task: TaskPosted | str) -> Prediction:
         """What to expect of a task, given whole or as the id of a posted one; empty when nobody knows."""
+        nothing = Prediction(task_id=task if isinstance(task, str) else getattr(task, "task_id", ""))
+        return self._safe("predict", nothing, lambda: self._predicted(task, nothing))
+
+    def _predicted(self, task: TaskPosted | str, nothing: Prediction) -> Prediction:
         for plugin, answer in self._plugins.ask("predict", task=task):
             if checked := self._checked(plugin, "predict", [answer], Prediction):
                 return checked[0]
-        return Prediction(task_id=task if isinstance(task, str) else task.task_id)
+        return nothing
 
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None = None) -> list[Recommendation]:
         """Who should get a task, the choice first; `candidates` default to the task's own. Empty when nobody knows."""
+        return self._safe("recommend", [], lambda: self._recommended(task, candidates))
+
+    def _recommended(self, task: TaskPosted | str, candidates: Sequence[str] | None) -> list[Recommendation]:
         for plugin, answer in self._plugins.ask("recommend", task=task, candidates=candidates):
             checked = self._checked(plugin, "recommend", answer, Recommendation)
             if checked is not None:
@@ -45,6 +60,9 @@ class Hooks:
         self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = 10
     ) -> list[Advisory]:
         """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
+        return self._safe("advisories", [], lambda: self._advice(subject, task, limit))
+
+    def _advice(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         found: dict[str, Advisory] = {}
         for plugin, answer in self._plugins.ask("advisories", subject=subject, task=task, limit=limit):
             for advisory in self._checked(plugin, "advisories", answer, Advisory) or ():
@@ -53,9 +71,13 @@ class Hooks:
 
     def score_importance(self, event: Event) -> float | None:
         """A plugin's importance of `event` in 0..1, or None: the built-in score counts."""
+        return self._safe("score_importance", None, lambda: self._scored(event))
+
+    def _scored(self, event: Event) -> float | None:
         for plugin, answer in self._plugins.ask("score_importance", event=event):
-            if isinstance(answer, int) or (isinstance(answer, float) and math.isfinite(answer)):
-                return float(min(1, max(0, answer)))
+            score = _number(answer)
+            if score is not None:
+                return float(min(1, max(0, score)))
             self._refuse(plugin, "score_importance", answer)
         return None
 
@@ -65,41 +87,84 @@ class Hooks:
 
     def detectors(self, taken: Iterable[str] = ()) -> list[Detector]:
         """The detectors that plugins bring; names must differ, among each other and from those `taken`."""
-        found: list[Detector] = []
-        names = set(taken)
+        return [detector for _, detector in self._named_detectors(taken)]
+
+    def guarded_detectors(self, taken: Iterable[str] = ()) -> list[Guarded]:
+        """The same, each at arm's length."""
+        return [Guarded(detector, name) for name, detector in self._named_detectors(taken)]
+
+    def _named_detectors(self, taken: Iterable[str]) -> list[tuple[str, Detector]]:
+        return self._safe("advisory_detectors", [], lambda: self._brought(set(taken)))
+
+    def _brought(self, names: set[str]) -> list[tuple[str, Detector]]:
+        found: list[tuple[str, Detector]] = []
         for plugin, answer in self._plugins.ask("advisory_detectors"):
             try:
-                brought = list(answer)
-            except Exception as error:
+                brought = list(islice(answer, MAX_DETECTORS))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._plugins.failed(plugin, "advisory_detectors", error)
                 continue
             for detector in brought:
-                if not _is_detector(detector):
+                name = _name_of(detector)
+                if name is None:
                     self._refuse(plugin, "advisory_detectors", detector)
-                elif detector.name in names:  # they would take turns retiring each other's advice
-                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {detector.name!r} already")
+                elif name in names:  # they would take turns retiring each other's advice
+                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {name!r} already")
                 else:
-                    names.add(detector.name)
-                    found.append(detector)
+                    names.add(name)
+                    found.append((name, detector))
         return found
 
     def _checked(self, plugin: str, hook: str, answer: object, kind: type[R]) -> list[R] | None:
         """A plugin's records when all of them are what they should be, else None, and the plugin's error is counted."""
-        if isinstance(answer, (list, tuple)) and all(isinstance(record, kind) for record in answer):
-            try:
-                return [sound(record) for record in answer]
-            except Exception as error:
-                self._plugins.failed(plugin, hook, error)
-                return None
+        try:
+            if issubclass(type(answer), (list, tuple)):
+                records = list(cast("Sequence[object]", answer))
+                if all(issubclass(type(record), kind) for record in records):
+                    return [sound(cast("R", record)) for record in records]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._plugins.failed(plugin, hook, error)
+            return None
         self._refuse(plugin, hook, answer)
         return None
+
+    def _safe(self, hook: str, nothing: T, answer: Callable[[], T]) -> T:
+        """What is answered, or nothing, when something of our own failed on the way."""
+        try:
+            return answer()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if self._plugins.strict:
+                raise
+            with suppress(Exception):
+                self._plugins.failed("spark", hook, error)
+            return nothing
 
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
 
 
-def _is_detector(thing: Any) -> bool:
+def _number(answer: object) -> float | None:
+    """An answer as a finite number, whatever its own methods say; None when it is none."""
+    if issubclass(type(answer), int):
+        return int.__pos__(cast("int", answer))
+    if issubclass(type(answer), float):
+        number = float.__pos__(cast("float", answer))
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _name_of(detector: Any) -> str | None:
+    """A detector's name; None when it is no detector."""
     try:
-        return isinstance(thing.name, str) and callable(thing.detect)
-    except Exception:
-        return False
+        name = detector.name
+        return str.__str__(name) if issubclass(type(name), str) and callable(detector.detect) else None
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None

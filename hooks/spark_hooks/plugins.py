@@ -17,7 +17,7 @@ import pluggy
 
 from spark_hooks import specs
 from spark_hooks.errors import InvalidPlugin
-from spark_hooks.events import CustomEvent, Event
+from spark_hooks.events import CustomEvent, Event, apart
 from spark_hooks.records import Receipt
 
 log = logging.getLogger("spark.hooks")
@@ -71,12 +71,12 @@ class Plugins:
             self._manager.register(plugin, label)
             self._refuse_unfit(plugin, label)
             self._manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:
-            self._drop(label)
-            raise InvalidPlugin(label, str(error)) from error
         except InvalidPlugin:
             self._drop(label)
             raise
+        except Exception as error:  # pluggy's, or the plugin's own, when it is looked at
+            self._drop(label)
+            raise InvalidPlugin(label, str(error)) from error
         self._recompile()
         return label
 
@@ -92,25 +92,30 @@ class Plugins:
             try:
                 plugin = entry.load()
                 self.register(plugin() if inspect.isclass(plugin) else plugin, entry.name)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self.failed(entry.name, "load", error)
 
     def notify(self, event: Event, coordinator: object) -> Receipt | None:
-        """Tell everybody of an event; the first `Receipt` among the answers is the answer."""
+        """Tell everybody of an event; the first `Receipt` among the answers is the answer.
+
+        The first of all, who keeps events, is given the event itself; each of the others a copy that it may change.
+        """
         receipt: Receipt | None = None
         hook = "custom" if isinstance(event, CustomEvent) else event.type
-        for call in self._calls["event_captured"]:
-            answer = self._told(call, event, coordinator)
-            if receipt is None and isinstance(answer, Receipt):
+        for n, call in enumerate(self._calls["event_captured"]):
+            answer = self._told(call, apart(event) if n else event, coordinator)
+            if receipt is None and issubclass(type(answer), Receipt):  # isinstance asks the answer itself
                 receipt = answer
         for call in self._calls[hook]:
-            self._told(call, event, coordinator)
+            self._told(call, apart(event), coordinator)
         return receipt
 
     def ask(self, hook: str, **values: object) -> Iterator[tuple[str, Any]]:
         """(plugin, answer) of each plugin with something to say, the last registered first; lazily, one by one."""
         for call in reversed(self._calls[hook]):
-            answer = self._guarded(call, values)
+            answer = self._guarded(call, {name: _own(value) for name, value in values.items()})
             if answer is not None:
                 yield call.plugin, answer
 
@@ -129,8 +134,8 @@ class Plugins:
                 told = error if self.strict else f"{type(error).__name__} was raised; the text is withheld"
                 self.failed(call.plugin, hook, told)
                 return WITHHELD
-            if isinstance(answer, str):
-                value = answer
+            if issubclass(type(answer), str):
+                value = str.__str__(answer)
             elif answer is not None:
                 self.failed(call.plugin, hook, f"answered {type(answer).__name__} instead of text; it is withheld")
                 return WITHHELD
@@ -196,3 +201,10 @@ class Plugins:
                 impls = sorted(impls, key=lambda impl: plugins[impl.plugin_name])
             self._calls[hook] = tuple(Call(i.plugin_name, hook, i.function, i.argnames) for i in impls)
         self.changed()
+
+
+def _own(value: object) -> object:
+    """An argument that the plugin may change without anybody else's knowing."""
+    if isinstance(value, Event):
+        return apart(value)
+    return list(value) if type(value) is list else value

@@ -97,11 +97,15 @@ class Drainer(threading.Thread):
         while not self._stop_asked:
             moved, retry = self._try(retry)
             if not moved:
-                self._rest(POLL_S if self.trouble is None else retry)
-        self._journal.seal()
-        while self._try(retry)[0] and self.trouble is None:
-            pass
-        self._let_go()
+                with contextlib.suppress(BaseException):
+                    self._rest(POLL_S if self.trouble is None else retry)
+        try:
+            self._journal.seal()
+            while self._try(retry)[0] and self.trouble is None:
+                pass
+            self._let_go()
+        except BaseException:
+            log.exception("the journal was not closed as it should be; what is in it waits for the next start")
 
     def untold(self) -> dict[str, int]:
         """What is new in the tallies and not yet among the store's counters."""
@@ -112,8 +116,12 @@ class Drainer(threading.Thread):
         """One step; returns how many records it moved, and how long to wait after the next failure."""
         try:
             moved = self._step()
-        except Exception as error:
-            return 0, self._failed(error, retry)
+        except BaseException as error:  # a plugin that exits in this thread is a plugin that failed
+            try:
+                self._failed(error)
+            except BaseException:
+                log.exception("in trouble, more trouble")
+            return 0, min(retry * 2, LAST_RETRY_S)
         self.trouble = None
         return moved, FIRST_RETRY_S
 
@@ -181,18 +189,17 @@ class Drainer(threading.Thread):
             for name, n in news.items():
                 self._told[name] = self._told.get(name, 0) + n
 
-    def _failed(self, error: Exception, retry: float) -> float:
+    def _failed(self, error: BaseException) -> None:
         if self.trouble is None:
             log.warning("events stay in the journal: %s", error, exc_info=not isinstance(error, SparkError))
         with self._changed:
-            self.trouble = str(error)
+            self.trouble = str(error) or type(error).__name__
             self._failures += 1
             self._changed.notify_all()
         self._projection.despair()
         self._close_store()
         if isinstance(error, StoreCorrupt):
             self._mend(error)
-        return min(retry * 2, LAST_RETRY_S)
 
     def _mend(self, error: StoreCorrupt) -> None:
         """Begin a new store in place of a damaged one; what can be read of the old one is drained next."""
@@ -220,9 +227,9 @@ class Drainer(threading.Thread):
             self._changed.notify_all()
 
     def _close_store(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
 
     def _done(self, target: int) -> bool:
         return self._drained >= target

@@ -110,6 +110,7 @@ def _fresh(transaction: Transaction, events: Sequence[Event]) -> list[Event]:
 
 
 def _row(position: int, event: Event, projection: Projection) -> EventRow:
+    data = codec.encode(event)  # before any plugin has seen it
     return EventRow(
         position,
         event.source,
@@ -119,5 +120,5 @@ def _row(position: int, event: Event, projection: Projection) -> EventRow:
         event.agent,
         event.time or 0.0,
         projection.project(position, event),
-        codec.encode(event),
+        data,
     )
