@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
-from spark_advisor import Contender, about, capture_health, concerns, ranked, recommend
+from spark_advisor import Contender, about, capture_health, concerns, plugin_health, ranked, recommend
 from spark_eidos import Forecast, Tally, TaskFacts
 from spark_eidos.rules import clip
 from spark_hooks import Advisory, Prediction, Receipt, Recommendation, hookimpl
@@ -13,7 +13,7 @@ from spark_hooks.events import Event, TaskPosted
 from spark_plugin.capture import Capture
 from spark_plugin.projection import Projection, State, tasks
 from spark_plugin.projection.cards import AgentCard, TaskCard
-from spark_plugin.readers import Readable
+from spark_plugin.readers import Advice, Readable
 
 T = TypeVar("T")
 
@@ -21,8 +21,9 @@ T = TypeVar("T")
 class Recorder:
     """Keeps every event, from `record_to` on. It is there before its capture: plugins of others come in between."""
 
-    def __init__(self) -> None:
+    def __init__(self, switched_off: Mapping[str, str]) -> None:
         self._capture: Capture | None = None
+        self._switched_off = switched_off
 
     def record_to(self, capture: Capture) -> None:
         """Begin."""
@@ -35,20 +36,48 @@ class Recorder:
 
     @hookimpl(trylast=True)
     def advisories(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
-        """What ails the capture of this process; asked about everything only."""
+        """What ails the capture and the plugins of this process; asked about everything only."""
         if self._capture is None or subject is not None or task is not None:
             return []
-        return capture_health(self._capture.trouble, self._capture.lag, self._capture.dropped)
+        return [
+            *capture_health(self._capture.trouble, self._capture.lag, self._capture.dropped),
+            *plugin_health(self._switched_off),
+        ]
+
+
+class Models(Protocol):
+    """What answers come from. `current`: whether the state knows all that the store has."""
+
+    @property
+    def current(self) -> bool: ...
+
+    def ask(self, question: Callable[[State], T]) -> T | None:
+        """The answer to a question about the state; None when there is no state to be had."""
+        ...
+
+
+class CatchingUp:
+    """A projection that reads what others have stored before each answer: for processes that capture nothing."""
+
+    current = True
+
+    def __init__(self, projection: Projection, readable: Readable) -> None:
+        self._projection = projection
+        self._readable = readable
+
+    def ask(self, question: Callable[[State], T]) -> T | None:
+        """As `Models`. Raises `StoreError`."""
+        self._projection.catch_up(self._readable.store())
+        return self._projection.ask(question)
 
 
 class Answers:
-    """Answers from the read models. With `catch_up`, it first reads what others have stored since the last question."""
+    """Answers from the models; about tasks and advice they do not know, or not newly enough, from published rows."""
 
-    def __init__(self, projection: Projection, readable: Readable, *, seed: int, catch_up: bool) -> None:
-        self._projection = projection
+    def __init__(self, models: Models, readable: Readable, *, seed: int) -> None:
+        self._models = models
         self._readable = readable
         self._seed = seed
-        self._catch_up = catch_up
 
     @hookimpl(trylast=True)
     def predict(self, task: TaskPosted | str) -> Prediction | None:
@@ -69,23 +98,26 @@ class Answers:
     @hookimpl(trylast=True)
     def advisories(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         """The live advisories, as far as they are about what was asked."""
-        return self._ask(task, lambda state, card: _advice(state, subject, task, card, limit)) or []
+        if self._models.current:
+            return self._ask(task, lambda state, card: _advice(state.book.live(), subject, task, card, limit)) or []
+        issued = list(Advice(self._readable).issued())
+        return self._ask(task, lambda state, card: _advice(issued, subject, task, card, limit)) or []
 
     def _ask(self, task: TaskPosted | str | None, question: Callable[[State, TaskCard | None], T]) -> T | None:
         """Answer from the state and the card of the task: the one at hand, else the one read back from the store."""
-        if self._catch_up:
-            self._projection.catch_up(self._readable.store())
         if task is None:
-            return self._projection.ask(lambda state: question(state, None))
+            return self._models.ask(lambda state: question(state, None))
         task_id = _id_of(task)
-        away = self._projection.ask(lambda state: tasks.is_away(state, task_id))
+        away = self._models.ask(lambda state: not self._models.current or tasks.is_away(state, task_id))
         if away is None:
             return None
-        card = self._read_back(task_id) if away else None
-        return self._projection.ask(lambda state: question(state, state.tasks.get(task_id) or card))
+        if not away:
+            return self._models.ask(lambda state: question(state, state.tasks.get(task_id)))
+        card = self._read_back(task_id)
+        return self._models.ask(lambda state: question(state, card))
 
     def _read_back(self, task_id: str) -> TaskCard | None:
-        parked = self._projection.ask(lambda state: tasks.parked_of(state, task_id)) or frozenset()
+        parked = self._models.ask(lambda state: tasks.parked_of(state, task_id)) or frozenset()
         store = self._readable.store()
         return tasks.read_back(task_id, store.position() + 1, store, parked)
 
@@ -159,9 +191,8 @@ def _cost(agent_id: str, agent: AgentCard | None, card: TaskCard | None) -> floa
 
 
 def _advice(
-    state: State, subject: str | None, task: TaskPosted | str | None, card: TaskCard | None, limit: int
+    found: list[Advisory], subject: str | None, task: TaskPosted | str | None, card: TaskCard | None, limit: int
 ) -> list[Advisory]:
-    found = state.book.live()
     if subject is not None:
         found = about(found, {subject})
     if task is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shlex
 import sqlite3
-import stat
 import sys
 from collections.abc import Iterator
 
 import msgspec
 
 from spark_plugin import plugin
-from spark_plugin.capture import journal_directory, mend, waiting
+from spark_plugin.capture import journal_directory, mend, on_duty, waiting
 from spark_plugin.errors import StoreError
 from spark_plugin.readers import summary
 from spark_plugin.settings import Settings
@@ -32,7 +32,7 @@ def examine(settings: Settings) -> list[Check]:
     """Everything there is to look at. Never raises: what cannot be looked at is a finding."""
     found = [_versions(), _enabled(settings)]
     try:
-        found.append(_journal(settings))
+        found += [_journal(settings), *_permissions(settings), *_worker(settings)]
         if not exists(settings.store):
             return [*found, Check("store", True, "not there yet", "it is made with the first event")]
         store = open_store(settings.store, create=False)
@@ -56,7 +56,7 @@ def recover(settings: Settings) -> Check:
     before = waiting(directory)
     if before:
         open_store(settings.store).close()
-        plugin.register(object(), settings=msgspec.structs.replace(settings, enabled=True)).close()
+        plugin.register(object(), settings=msgspec.structs.replace(settings, enabled=True, worker="thread")).close()
     left = waiting(directory)
     advice = "another process is draining them, or the store does not take them" if left else ""
     return Check("recover", not left, f"{before - left} of {before} waiting events stored", advice)
@@ -85,14 +85,33 @@ def _journal(settings: Settings) -> Check:
     directory = journal_directory(settings.store)
     if not directory.is_dir():
         return Check("journal", True, "empty")
-    if directory.stat().st_uid == os.getuid() and stat.S_IMODE(directory.stat().st_mode) & 0o077:
-        return Check("journal", False, f"{directory} can be read by others", f"chmod 700 {directory}")
     left = waiting(directory)
     if left:
         return Check(
             "journal", False, f"{left} events wait", "a live process is storing them, or: spark doctor --recover"
         )
     return Check("journal", True, "nothing waits")
+
+
+def _permissions(settings: Settings) -> Iterator[Check]:
+    """What agents write is for its owner alone."""
+    store = path_of(settings.store)
+    files = [journal_directory(settings.store), *(store.with_name(store.name + end) for end in ("", "-wal", "-shm"))]
+    there = [file for file in files if file.exists()]
+    open_to_others = [file for file in there if file.stat().st_uid == os.getuid() and file.stat().st_mode & 0o077]
+    if there:
+        advice = f"chmod go-rwx {' '.join(map(shlex.quote, map(str, open_to_others)))}" if open_to_others else ""
+        named = ", ".join(file.name for file in open_to_others)
+        found = f"others have rights to {named}" if open_to_others else "for the owner alone"
+        yield Check("permissions", not open_to_others, found, advice)
+
+
+def _worker(settings: Settings) -> Iterator[Check]:
+    working = on_duty(journal_directory(settings.store))
+    if working is not None:
+        yield Check("worker", working.trouble is None, working.trouble or f"process {working.pid} drains for all")
+    elif settings.worker == "external":
+        yield Check("worker", False, "none drains this store", "run: spark worker")
 
 
 def _of_store(store: Store) -> Iterator[Check]:

@@ -4,7 +4,8 @@ SparkError (spark_hooks)
 ├── SettingsError        a setting cannot be read
 ├── BadLine              a line of a stream is no event
 └── StoreError           the store cannot do what was asked
-    ├── StoreUnavailable     now; later it may: locked, disk full, no permission
+    ├── StoreUnavailable     now; later it may: disk full, no permission
+    │   └── StoreLocked          somebody else holds its lock
     ├── StoreCorrupt         the file is damaged or no store at all
     ├── StoreTooNew          a newer Spark wrote it
     └── UnfitRow             one row cannot be stored, for its own sake
@@ -44,6 +45,12 @@ class StoreUnavailable(StoreError):
     """The store cannot be used now; a later try may work."""
 
     advice = "check the path, its permissions and the free space"
+
+
+class StoreLocked(StoreUnavailable):
+    """Somebody else holds the store's lock, for longer than one waits."""
+
+    advice = "if it stays so, see who holds its lock"
 
 
 class StoreCorrupt(StoreError):

@@ -91,12 +91,22 @@ class _Forks:
                 self._listening = True
 
     def _before(self) -> None:
-        """In the thread that forks: keep all others from using what is open, and from opening more."""
+        """In the thread that forks: keep all others from using what is open, and from opening more.
+
+        In this order, because who finds something closed opens it while using it; what was opened meanwhile is next.
+        """
         end = time.monotonic() + PATIENCE_S
-        self._changing.acquire()
-        for one in list(self._open):
-            if one.hold(max(0.0, end - time.monotonic())):
-                self._held.append(one)
+        held: list[Open] = []
+        busy: list[Open] = []
+        while True:
+            self._changing.acquire()
+            more = [one for one in self._open if one not in held and one not in busy]
+            if not more:
+                self._held = held
+                return
+            self._changing.release()
+            for one in more:
+                (held if one.hold(max(0.0, end - time.monotonic())) else busy).append(one)
 
     def _after_in_parent(self) -> None:
         self._resume()

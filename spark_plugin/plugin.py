@@ -14,17 +14,17 @@ from typing import Any
 import msgspec
 import pluggy
 
-from spark_advisor import built_in
 from spark_hooks import Hooks, InvalidPlugin, SparkError
 from spark_hooks.bridge import Bridge, bridge_of
 from spark_hooks.events import Event
 from spark_hooks.plugins import Plugins
 from spark_hooks.signals import SIGNALS
-from spark_plugin import forks
+from spark_plugin import draining, forks
 from spark_plugin import settings as settings_module
-from spark_plugin.builtin import Answers, Recorder
-from spark_plugin.capture import Capture, Ingested, JournalTerms, journal_directory
-from spark_plugin.projection import Extensions, Projection, published
+from spark_plugin.builtin import Answers, CatchingUp, Models, Recorder
+from spark_plugin.capture import Capture, Ingested, journal_directory
+from spark_plugin.capture.capture import Crew
+from spark_plugin.projection import Projection, Replica, published
 from spark_plugin.readers import Advice, EventLog, Memories, Predictions, Readable, scoreboard, summary
 from spark_plugin.settings import Settings
 from spark_plugin.store import open_store
@@ -66,8 +66,8 @@ class Spark:
         readable.store().position()
         plugins = Plugins(strict=settings.strict)
         spark = cls(settings, plugins, readable)
-        projection = Projection(_extensions(spark.hooks, plugins))
-        plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=True), "spark")
+        projection = Projection(draining.extensions(spark.hooks, plugins))
+        plugins.register(Answers(CatchingUp(projection, readable), readable, seed=settings.seed), "spark", trusted=True)
         plugins.load_entry_points()
         return spark
 
@@ -91,7 +91,7 @@ class Spark:
     def status(self) -> dict[str, Any]:
         """The numbers of `spark status`. Raises `StoreError`."""
         store = self._readable.store()
-        known = summary(store) or {}
+        known: Mapping[str, Any] = summary(store) or {}
         counters = Counter(store.counters())
         if self._capture is not None:
             counters.update(self._capture.untold())
@@ -114,6 +114,7 @@ class Spark:
                 "dead_letters": store.buried(),
                 "plugin_errors": counters["plugin_errors"],
             },
+            "trouble": self.trouble,
         }
 
     def agents(self) -> dict[str, dict[str, Any]]:
@@ -131,13 +132,16 @@ class Spark:
 
     @property
     def trouble(self) -> str | None:
-        """Why events are not being stored, in words; None when they are."""
-        return None if self._capture is None else self._capture.trouble
+        """Why events are not being stored, in words; None when they are, or when only their own process knows."""
+        if self._capture is not None:
+            return self._capture.trouble
+        worker = self._readable.on_duty()
+        return None if worker is None else worker.trouble
 
     def count_rejected(self, reason: str) -> None:
         """Count something that was refused before it could be sent; `reason` in words."""
         if self._bridge is not None:
-            self._bridge.rejected[reason] += 1
+            self._bridge.count_rejected(reason)
 
     def close(self) -> None:
         """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""
@@ -194,7 +198,7 @@ def rebuild(settings: Settings) -> int:
     Raises `StoreError` when the store cannot be used.
     """
     plugins = Plugins(strict=settings.strict)
-    extensions = _extensions(Hooks(plugins), plugins)
+    extensions = draining.extensions(Hooks(plugins), plugins)
     plugins.load_entry_points()
     store = open_store(settings.store)
     try:
@@ -261,24 +265,19 @@ def _off(settings: Settings) -> Spark:
 
 
 def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
-    directory = journal_directory(settings.store)
-    durable = settings.durability == "power"
-    plugins = Plugins(strict=settings.strict)
+    plugins = draining.plugins_for(settings)
     readable = Readable(settings.store)
     spark = Spark(settings, plugins, readable)
     bridge = Bridge(coordinator, plugins, source)
-    projection = Projection(_extensions(spark.hooks, plugins))
-    recorder = Recorder()
-    plugins.register(recorder, "spark-recorder")
-    plugins.register(Answers(projection, readable, seed=settings.seed, catch_up=False), "spark")
-    plugins.load_entry_points()  # before the drainer begins: what dead processes left goes through their redaction too
+    recorder = Recorder(plugins.switched_off)
+    plugins.register(recorder, "spark-recorder", trusted=True)
+    models, crew = _models(settings, plugins, readable, spark.hooks)
+    plugins.register(Answers(models, readable, seed=settings.seed), "spark", trusted=True)
+    plugins.load_entry_points()  # before the draining begins: what dead processes left goes through their redaction too
     spark._capture = Capture(
-        directory,
-        lambda: open_store(settings.store, durable=durable),
-        projection,
-        batch=settings.batch,
-        terms=JournalTerms(durable, settings.journal_max_bytes, settings.on_full),
-        redact=lambda: spark.hooks.redact if plugins.implemented("redact") else None,
+        journal_directory(settings.store),
+        draining.terms(settings),
+        crew,
         tallies=lambda: {"rejected": bridge.rejected.total(), "plugin_errors": plugins.errors.total()},
     )
     try:
@@ -294,14 +293,9 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
     return spark
 
 
-def _extensions(hooks: Hooks, plugins: Plugins) -> Extensions:
-    """What plugins change in the projection, kept up to date as they come and go."""
-    extensions = Extensions(score_importance=hooks.score_importance, failed=plugins.failed)
-
-    def look_again() -> None:
-        own = built_in()
-        extensions.detectors = [*own, *hooks.guarded_detectors(taken=[detector.name for detector in own])]
-
-    look_again()
-    plugins.changed = look_again
-    return extensions
+def _models(settings: Settings, plugins: Plugins, readable: Readable, hooks: Hooks) -> tuple[Models, Crew]:
+    """What answers come from, and who drains."""
+    if settings.worker != "thread":
+        return Replica(readable.store), draining.InAWorker(settings)
+    projection = Projection(draining.extensions(hooks, plugins))
+    return projection, draining.InAThread(settings, plugins, projection)

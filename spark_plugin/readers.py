@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import msgspec
 
@@ -12,10 +13,10 @@ from spark_advisor import about, capture_health, ranked
 from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
-from spark_plugin import forks
-from spark_plugin.capture import journal_directory, waiting
+from spark_plugin import codec, forks
+from spark_plugin.capture import OnDuty, journal_directory, on_duty, waiting
 from spark_plugin.codec import rfc3339
-from spark_plugin.errors import StoreCorrupt
+from spark_plugin.errors import BadLine, StoreCorrupt
 from spark_plugin.projection import ledger, published
 from spark_plugin.projection.memories import Memory
 from spark_plugin.store import DerivedRow, EventRow, Filter, Store, exists, open_store
@@ -25,6 +26,41 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 _CHUNK = 1000
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+"""What a decoder raises for something else than what Spark has written."""
+
+
+class Scores(TypedDict):
+    """How good the forecasts were; None where nothing was measured."""
+
+    made: int
+    evaluated: int
+    log_loss: float | None
+    brier: float | None
+    base_rate_log_loss: float | None
+    skill: float | None
+    ece: float | None
+    winner_top1: float | None
+    winner_log_loss: float | None
+    bid_coverage: float | None
+    bid_level: float | None
+
+
+class Summary(TypedDict):
+    """What is read of `published.summary`."""
+
+    position: int
+    event_types: dict[str, int]
+    tasks: dict[str, int]
+    unmatched: int
+    parked: int
+    agents: int
+    memories: int
+    advisories: int
+    predictions: Scores
+
+
+log = logging.getLogger("spark")
 
 
 class Readable:
@@ -57,6 +93,10 @@ class Readable:
         """How many events lie in the journals beside the store. Raises `StoreError` for a URL that is none."""
         return 0 if self._url is None else waiting(journal_directory(self._url))
 
+    def on_duty(self) -> OnDuty | None:
+        """The worker that drains the journals beside the store. Raises `StoreError` for a URL that is none."""
+        return None if self._url is None else on_duty(journal_directory(self._url))
+
     def close(self) -> None:
         """Let go of the store; it is opened again when it is read again."""
         with self._lock():
@@ -83,11 +123,17 @@ class EventLog:
         return self._readable.store().count(_filter(which))
 
     def export(self, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """(position, CloudEvents line) of every event behind `after`, in order; what comes meanwhile is included."""
+        """(position, CloudEvents line) of every event behind `after`, in order; what comes meanwhile is included.
+
+        One that cannot be read is left out, and the log says so.
+        """
         store = self._readable.store()
         while rows := store.events(Filter(after=after), limit=_CHUNK):
             for row in rows:
-                yield row.position, row.data
+                try:
+                    yield row.position, codec.line_of(row.data)
+                except BadLine as error:
+                    log.warning("the event at position %d cannot be read and is left out: %s", row.position, error)
             after = rows[-1].position
 
     def timeline(self, *, limit: int = 50, **which: Any) -> list[Row]:
@@ -135,7 +181,11 @@ class Advice:
     def live(self, limit: int) -> list[Advisory]:
         """The live ones, most valuable first; among them that events were dropped, by whatever process."""
         dropped = self._readable.store().counters().get("dropped", 0)
-        return ranked([*self._read(published.ADVISORY), *capture_health(None, 0, {"events": dropped})], limit)
+        return ranked([*self.issued(), *capture_health(None, 0, {"events": dropped})], limit)
+
+    def issued(self) -> Iterable[Advisory]:
+        """The live ones that the detectors found, in no order of value."""
+        return self._read(published.ADVISORY)
 
     def all(self, limit: int) -> list[Advisory]:
         """The live ones, then the retired ones, each most valuable first."""
@@ -167,10 +217,10 @@ class Memories:
         return sorted(rows, key=lambda row: (row["state"] != "held", -row["outcomes"], row["id"]))[:limit]
 
 
-def summary(store: Store) -> Row | None:
+def summary(store: Store) -> Summary | None:
     """The published summary; None before anything was stored."""
     data = store.model(published.SUMMARY, published.SUMMARY_KEY)
-    return None if data is None else _read(store, data, Row)
+    return None if data is None else _read(store, data, Summary)
 
 
 def scoreboard(store: Store, kind: str) -> dict[str, Row]:
@@ -182,7 +232,7 @@ def _read(store: Store, data: bytes, kind: type[T]) -> T:
     """A published row. Raises `StoreCorrupt` where something else was put in its place."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise StoreCorrupt(
             store.url, f"a read model cannot be read: {error}", "run `spark doctor --rebuild`"
         ) from error
@@ -195,18 +245,22 @@ def _filter(which: dict[str, Any]) -> Filter:
 
 
 def _event_row(row: EventRow) -> Row:
-    document = _document(row.data)
+    try:
+        document = _document(codec.line_of(row.data))
+    except BadLine:  # something else was put in its place
+        document = {}
+    data = document.get("data")
     return {
         "position": row.position,
         "derived": False,
-        "type": row.type,
-        "time": document.get("time"),
-        "task_id": row.task_id,
-        "agent_id": row.agent_id,
-        "importance": row.importance,
-        "id": row.id,
-        "source": row.source,
-        "data": document.get("data") or {},
+        "type": _text(row.type),
+        "time": _text(document.get("time")),
+        "task_id": _text(row.task_id),
+        "agent_id": _text(row.agent_id),
+        "importance": _number(row.importance),
+        "id": _text(row.id),
+        "source": _text(row.source),
+        "data": data if isinstance(data, dict) else {},
     }
 
 
@@ -214,21 +268,37 @@ def _document(data: bytes) -> Row:
     """A stored JSON document; empty where something else was put in its place."""
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return {}
     return document if isinstance(document, dict) else {}
 
 
+def _text(value: object) -> str | None:
+    """What a column of texts holds. SQLite keeps whatever it is given: something else is shown as such."""
+    return value if value is None or isinstance(value, str) else repr(value)[:80]
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _moment(value: object) -> str | None:
+    try:
+        return rfc3339(_number(value))
+    except OverflowError:
+        return None
+
+
 def _derived_row(row: DerivedRow) -> Row:
     return {
-        "position": row.position,
+        "position": row.position if isinstance(row.position, int) else 0,
         "derived": True,
-        "type": row.kind,
-        "time": rfc3339(row.time),
-        "task_id": row.task_id,
-        "agent_id": row.agent_id,
-        "importance": row.importance,
-        "id": row.subject,
+        "type": _text(row.kind),
+        "time": _moment(row.time),
+        "task_id": _text(row.task_id),
+        "agent_id": _text(row.agent_id),
+        "importance": _number(row.importance),
+        "id": _text(row.subject),
         "source": None,
         "data": _document(row.data),
     }
@@ -246,9 +316,9 @@ def _attempts(rows: Iterable[DerivedRow]) -> Iterator[Row]:
             scores[score.attempt] = (row.position, score)
     for position, award in awards:
         if award is not None:
-            yield _attempt(rows[0].task_id, forecast, posted, (position, award), scores.get(award.attempt))
+            yield _attempt(_text(rows[0].task_id), forecast, posted, (position, award), scores.get(award.attempt))
     if not awards and rows:
-        yield _attempt(rows[0].task_id, forecast, posted, None, None)
+        yield _attempt(_text(rows[0].task_id), forecast, posted, None, None)
 
 
 def _attempt(

@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What happens when the journal has reached its bound: the event is dropped and counted, or `send` waits."""
     batch: Annotated[int, msgspec.Meta(ge=1, le=MAX_BATCH)] = 1000
     """Most events stored and projected in one transaction."""
+    worker: Literal["thread", "process", "external"] = "thread"
+    """Who stores and projects: a thread of the coordinator's process, a child of it, or a `spark worker` elsewhere."""
     strict: bool = False
     """Raise plugin and validation errors instead of counting them; for tests."""
     seed: int = 0

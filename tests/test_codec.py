@@ -386,3 +386,15 @@ def test_long_text_is_cut_and_deep_nesting_ends():
 
 def test_a_byte_order_mark_before_the_first_line_is_no_harm():
     assert codec.decode(b"\xef\xbb\xbf" + line()) == codec.decode(line())
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [], bytearray(b"{}")], ids=repr)
+def test_what_is_no_line_is_a_bad_line(value):
+    """A store gives back whatever somebody has put into it."""
+    with pytest.raises(BadLine, match="is no line"):
+        codec.decode(value)
+
+
+def test_a_line_nested_without_end_is_a_bad_line():
+    with pytest.raises(BadLine):
+        codec.decode(b"[" * 100_000)

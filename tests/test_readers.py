@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,6 +16,7 @@ from spark_eidos.rules import log_loss
 from spark_hooks import SparkError
 from spark_hooks.events import AgentJoined, CustomEvent
 from spark_plugin import Settings, Spark
+from spark_plugin.errors import StoreCorrupt
 from spark_plugin.projection import published
 from spark_plugin.readers import Readable, scoreboard
 from spark_plugin.store import open_store, path_of
@@ -479,7 +480,13 @@ def test_the_status_agrees_with_the_rest(long: Spark) -> None:
     assert status["memories"] == sum(row["state"] == "held" for row in long.memories.rows())
     assert status["advisories"] == len(long.advisories.live(1000))
     assert status["predictions"] == long.predictions.summary()
-    assert status["capture"] == {"lag": 0, "dropped": 0, "rejected": 0, "dead_letters": 0, "plugin_errors": 0}
+    assert status["capture"] == {
+        "lag": 0,
+        "dropped": 0,
+        "rejected": 0,
+        "dead_letters": 0,
+        "plugin_errors": 0,
+    }
 
 
 def test_published_cards_by_id(url: str, spark: Spark) -> None:
@@ -526,7 +533,7 @@ def test_garbage_in_the_store_is_survived_or_told_as_an_error_of_ours(
 ) -> None:
     spark = filled([*LOG, *stamped([*record("ada", [True] * 12), *record("bo", [False] * 12)], writer="x")])
     uncaught = []
-    for garbage in (b"", b"garbage", b"null", b"[]", b"{}"):
+    for garbage in (b"", b"garbage", b"null", b"[]", b"{}", b"[" * 100_000, "text", 5, 0.5, b'{"data":5,"time":[]}'):
         with closing(sqlite3.connect(path_of(url))) as db, db:
             db.execute(f"UPDATE {table} SET data = ?", (garbage,))
         for name, ask in READERS.items():
@@ -537,3 +544,38 @@ def test_garbage_in_the_store_is_survived_or_told_as_an_error_of_ours(
             except Exception as error:
                 uncaught.append((name, garbage, repr(error)))
     assert uncaught == []
+
+
+@pytest.mark.parametrize("value", [b"\xff", b"x" * 100, "abc", 5, 1e300, float("inf"), None], ids=repr)
+@pytest.mark.parametrize(
+    "column",
+    ["events.type", "events.task_id", "events.time", "events.importance", "derived.position", "derived.time",
+     "derived.importance", "derived.agent_id", "derived.task_position", "counters.n"],
+)  # fmt: skip
+def test_a_value_of_any_type_in_any_column_is_shown_or_told_as_an_error_of_ours(
+    url: str, filled: Callable[..., Spark], column: str, value: object
+) -> None:
+    """SQLite keeps whatever it is given; commands put numbers and texts together, and print JSON."""
+    spark = filled(LOG)
+    table, _, name = column.partition(".")
+    with closing(sqlite3.connect(path_of(url))) as db, db:
+        db.execute("INSERT INTO counters VALUES ('dropped', 3)")
+        db.execute(f"UPDATE OR IGNORE {table} SET {name} = ?", (value,))
+    for ask in READERS.values():
+        with suppress(SparkError):
+            msgspec.json.encode(ask(spark))
+    for row in spark.events.timeline(limit=1000):
+        assert isinstance(row["importance"], float) and isinstance(row["position"], int)
+        assert all(row[name] is None or isinstance(row[name], str) for name in ("type", "time", "task_id", "agent_id"))
+
+
+@pytest.mark.parametrize("change", [{"event_types": "x"}, {"tasks": None}, {"predictions": {}}, {"agents": "many"}])
+def test_a_summary_that_is_none_is_told_as_an_error_of_ours(
+    url: str, filled: Callable[..., Spark], change: dict[str, object]
+) -> None:
+    spark = filled(LOG)
+    with closing(open_store(url)) as store, store.transaction() as transaction:
+        known = msgspec.json.decode(transaction.model(published.SUMMARY, published.SUMMARY_KEY) or b"")
+        transaction.publish(published.SUMMARY, {published.SUMMARY_KEY: msgspec.json.encode(known | change)})
+    with pytest.raises(StoreCorrupt, match="rebuild"):
+        spark.status()

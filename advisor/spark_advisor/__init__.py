@@ -2,7 +2,7 @@
 
 from spark_advisor.book import AdvisoryBook, Change
 from spark_advisor.detectors import built_in
-from spark_advisor.detectors.system_health import capture_health
+from spark_advisor.detectors.system_health import capture_health, plugin_health
 from spark_advisor.ranking import about, concerns, ranked
 from spark_advisor.routing import Contender, recommend
 
@@ -14,6 +14,7 @@ __all__ = [
     "built_in",
     "capture_health",
     "concerns",
+    "plugin_health",
     "ranked",
     "recommend",
 ]

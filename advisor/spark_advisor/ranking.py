@@ -15,9 +15,7 @@ def ranked(advisories: Iterable[Advisory], limit: int) -> list[Advisory]:
 def about(advisories: Iterable[Advisory], subjects: Collection[str]) -> list[Advisory]:
     """Those whose subject is one of `subjects`, or whose action names one of them as agent or category."""
     wanted = set(subjects)
-    return [
-        a for a in advisories if not wanted.isdisjoint((a.subject, a.action.get("agent"), a.action.get("category")))
-    ]
+    return [a for a in advisories if not wanted.isdisjoint(_named(a))]
 
 
 def concerns(advisory: Advisory, candidates: Collection[str], category: str | None) -> bool:
@@ -30,3 +28,9 @@ def concerns(advisory: Advisory, candidates: Collection[str], category: str | No
     if agent is None and of_category is None:
         return advisory.subject is None or advisory.subject == category or advisory.subject in candidates
     return (agent is None or agent in candidates) and (of_category is None or of_category == category)
+
+
+def _named(advisory: Advisory) -> list[str]:
+    """Whom and what advice names. An action is a plugin's own: what is no text there names nobody."""
+    named = (advisory.subject, advisory.action.get("agent"), advisory.action.get("category"))
+    return [one for one in named if isinstance(one, str)]

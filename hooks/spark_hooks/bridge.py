@@ -10,16 +10,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-import msgspec
-
 from spark_hooks import fields as checks
+from spark_hooks.cleaning import class_name
 from spark_hooks.errors import InvalidEvent
-from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, name_of, stamped
+from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, changed, checked, name_of, stamped
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Receipt
 from spark_hooks.signals import SIGNALS
 
 _ENVELOPE = frozenset({"event", "event_id", "source", "time"})
+_CLASSES = frozenset({*EVENT_TYPES.values(), CustomEvent})
+
+MAX_REASONS = 500
+"""Different reasons of refusals that are told apart."""
+OTHER_REASONS = "(other reasons)"
 
 
 class Stamp:
@@ -86,11 +90,13 @@ class Bridge:
         given = fields.get("event_id")
         try:
             event = self._event(cls, event_id, fields)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's value may raise anything, an exit too
             if self._plugins.strict:
                 raise
-            reason = str(error) if isinstance(error, InvalidEvent) else f"{name_of(cls)}: {type(error).__name__}"
-            self.rejected[reason] += 1
+            reason = str(error) if isinstance(error, InvalidEvent) else f"{name_of(cls)}: {class_name(error)}"
+            self.count_rejected(reason)
             return Receipt(given if type(given) is str and given else event_id, "rejected", reason)
         receipt = self._plugins.notify(event, self.sender)
         return receipt or Receipt(event.id, "dropped", "nobody keeps events")
@@ -102,6 +108,11 @@ class Bridge:
         with suppress(Exception):
             self._plugins.failed("spark", name_of(cls), error)
         return Receipt("", "dropped", f"Spark failed: {type(error).__name__}")
+
+    def count_rejected(self, reason: str) -> None:
+        """Count a refusal; those beyond `MAX_REASONS` different ones are counted together."""
+        known = reason in self.rejected or len(self.rejected) < MAX_REASONS
+        self.rejected[reason if known else OTHER_REASONS] += 1
 
     def _event(self, cls: type[Event], event_id: str, fields: dict[str, object]) -> Event:
         if _ENVELOPE.isdisjoint(fields) and cls is not CustomEvent:  # the everyday case
@@ -123,9 +134,11 @@ class Bridge:
 
     def _completed(self, event: Event, event_id: str) -> Event:
         """An event sent whole, with the gaps in its envelope filled."""
+        if type(event) not in _CLASSES:
+            raise InvalidEvent(name_of(type(event)), "event", "is of a class of its own; send a CustomEvent")
         if event.id and event.source and event.time is not None and event.writer:
-            return event
-        return msgspec.structs.replace(
+            return checked(event)
+        return changed(
             event,
             id=event.id or event_id,
             source=event.source or self.source,
@@ -135,11 +148,11 @@ class Bridge:
 
 
 def _blank(value: object) -> bool:
-    return type(value) is str and not value
+    return isinstance(value, str) and not str.__len__(value)
 
 
 def _now() -> float:
-    return round(time.time(), 6)  # as exact as the text of a time can say it
+    return time.time_ns() // 1000 / 1e6  # as exact as the text of a time can say it
 
 
 def _receiver(bridge: Bridge, cls: type[Event]) -> Callable[..., Receipt | None]:

@@ -7,6 +7,7 @@ end) is replaced by something that says so. Refusing is validation's work, in `e
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,11 +22,14 @@ MAX_ID = 512
 MAX_DEPTH = 8
 """Deepest nesting kept; what lies below is replaced by `TOO_DEEP`."""
 MAX_ITEMS = 10_000
-"""Most values kept of one nested value, counted over all its levels."""
+"""Most values kept of one nested value, counted over all its levels. A long text counts for several: of many long ones,
+less than 3 MiB are kept in all."""
 TOO_DEEP = "[cut: nested too deep]"
 TOO_MANY = "[cut: too many values]"
 
 _MAX_INT = 2**63 - 1
+_LONGEST_NAME = 80
+_BYTES_OF_A_VALUE = 256  # a text of so many bytes counts for one value more
 T = TypeVar("T")
 _SHORT = MAX_TEXT // 4  # no UTF-8 character is longer than four bytes
 
@@ -90,43 +94,56 @@ class _Plainer:
             return value
         kind = type(value)
         if kind is str:
-            return text(value)  # type: ignore[arg-type]
+            return self._text(value)  # type: ignore[arg-type]
         if kind is int:
-            return value if -_MAX_INT <= value <= _MAX_INT else _unknown(value)  # type: ignore[operator]
+            return value if -_MAX_INT <= value <= _MAX_INT else self._text(_unknown(value))  # type: ignore[operator]
         if kind is float:
             return value if math.isfinite(value) else None  # type: ignore[arg-type]
         try:
             return self._odd(value, depth)
-        except Exception:
-            return _unknown(value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # a stranger's method may raise anything, an exit too
+            return self._text(_unknown(value))
 
     def _odd(self, value: object, depth: int) -> object:
         """The kinds that are rare in events: containers, and strangers' types."""
         if isinstance(value, (Mapping, list, tuple, set, frozenset)):
             return TOO_DEEP if depth >= MAX_DEPTH else self._container(value, depth + 1)
         if isinstance(value, (bytes, bytearray)):
-            return text(value.decode(errors="replace"))
+            return self._text(value.decode(errors="replace"))
         simple = scalar(value)
         if simple is not value:
             return self.plain(simple, depth)
         if hasattr(value, "tolist"):
             return self.plain(value.tolist(), depth)
         if isinstance(value, str):  # of a subclass: take the plain value inside, as below
-            return text(str.__str__(value))
+            return self._text(str.__str__(value))
         if isinstance(value, int):
             return self.plain(int.__pos__(value), depth)
         if isinstance(value, float):
             return self.plain(float.__pos__(value), depth)
-        return _unknown(value)
+        return self._text(_unknown(value))
 
     def _container(self, value: object, depth: int) -> object:
         if isinstance(value, Mapping):
-            return {_key(name): self.plain(item, depth) for name, item in self._affordable(value.items())}
+            return {self._key(name): self.plain(item, depth) for name, item in self._affordable(value.items())}
+        assert isinstance(value, (list, tuple, set, frozenset))
+        items = list(itertools.islice(value, max(self.left, 0) + 1))  # it may have no end, whatever its length says
         if isinstance(value, (set, frozenset)):
-            value = sorted(value, key=repr)
-        assert isinstance(value, (list, tuple))
-        kept = [self.plain(item, depth) for item in self._affordable(value)]
-        return kept if len(kept) == len(value) else [*kept, TOO_MANY]
+            items.sort(key=repr)
+        kept = [self.plain(item, depth) for item in self._affordable(items)]
+        return kept if len(kept) == len(items) else [*kept, TOO_MANY]
+
+    def _text(self, value: str) -> str:
+        return self._counted(text(value))
+
+    def _key(self, name: object) -> str:
+        return self._counted(identifier(name if isinstance(name, str) else _unknown(name)))
+
+    def _counted(self, kept: str) -> str:
+        self.left -= len(kept) * (1 if kept.isascii() else 4) // _BYTES_OF_A_VALUE
+        return kept
 
     def _affordable(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
@@ -136,16 +153,18 @@ class _Plainer:
             yield item
 
 
-def _key(name: object) -> str:
-    """A mapping's key as text."""
-    return identifier(name if isinstance(name, str) else _unknown(name))
-
-
 def _unknown(value: object) -> str:
     """Text for a value of no plain kind, even when its own ``__str__`` raises."""
-    if isinstance(value, int) and abs(value) > _MAX_INT:  # str() of a huge int is refused by the interpreter
-        return hex(value)[:MAX_ID]
     try:
+        if isinstance(value, int) and abs(value) > _MAX_INT:  # str() of a huge int is refused by the interpreter
+            return hex(value)[:MAX_ID]
         return text(str(value))
-    except Exception:
-        return f"[unprintable {type(value).__name__}]"
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return f"[unprintable {class_name(value)}]"
+
+
+def class_name(value: object) -> str:
+    """The name of a value's class: of a readable length, also where the class would not tell it."""
+    return text(type.__dict__["__name__"].__get__(type(value)))[:_LONGEST_NAME]

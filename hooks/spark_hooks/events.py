@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from spark_hooks import fields as f
+from spark_hooks.cleaning import class_name
 from spark_hooks.errors import InvalidEvent
 
 E = TypeVar("E", bound="Event")
@@ -30,7 +31,27 @@ _ENVELOPE: Mapping[str, f.Check] = {
 _EMPTY = ""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="$", tag="event"):
+class _Checked(msgspec.StructMeta):
+    """An event made by hand is cleaned and checked. One that a decoder of ours makes anew was, when it was sent."""
+
+    def __call__(cls, *args: object, **fields: object) -> Any:  # noqa: N805
+        event = super().__call__(*args, **fields)
+        event._check()
+        return event
+
+
+_unchecked: Callable[..., Any] = msgspec.StructMeta.__call__
+
+
+class Event(
+    msgspec.Struct,
+    metaclass=_Checked,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="$",
+    tag="event",
+):
     """What all events share.
 
     Raises `InvalidEvent` when a field has the wrong type, is empty where it must not be, or is no finite number.
@@ -55,7 +76,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     extra: dict[str, object] = {}
     """Data fields the class does not know, kept for export."""
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         self._clean(self.checks)
         if not self._has_no_envelope():
             self._clean(_ENVELOPE)
@@ -77,6 +98,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
                     _set(self, name, checked)
         except f.Refused as refusal:
             raise InvalidEvent(name_of(type(self)), name, str(refusal)) from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's value may raise anything, an exit too
+            raise InvalidEvent(name_of(type(self)), name, f"cannot be read: {class_name(error)}") from None
 
     @property
     def subject(self) -> str | None:
@@ -233,7 +258,7 @@ def _own_type(value: object) -> str:
     name = bare(f.identifier(value))
     if name in EVENT_TYPES:
         raise f.Refused(f"{name!r} has a class of its own")
-    return name
+    return f.identifier(name)  # "swarm." alone is no name
 
 
 class CustomEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="custom"):
@@ -304,12 +329,28 @@ def build(cls: type[E], data: Mapping[str, object], **envelope: object) -> E:
     Raises `InvalidEvent` when a required field is missing or a value does not fit.
     """
     _require(cls, data)
-    make: Callable[..., E] = cls
     known = cls.checks.keys()
     if data.keys() <= known:
-        return make(**data, **envelope)
+        event: E = _unchecked(cls, **data, **envelope)
+        event._clean(cls.checks)
+        if envelope:
+            event._clean(_ENVELOPE)
+        return event
     extra = {name: value for name, value in data.items() if name not in known}
-    return make(**{name: value for name, value in data.items() if name in known}, extra=extra, **envelope)
+    event = _unchecked(cls, **{name: value for name, value in data.items() if name in known}, extra=extra, **envelope)
+    event._check()
+    return event
+
+
+def checked(event: E) -> E:
+    """`event`, cleaned and checked: it may have been made by a way that does not check. Raises `InvalidEvent`."""
+    event._check()
+    return event
+
+
+def changed(event: E, **fields: object) -> E:
+    """A copy of `event` with other values. Raises `InvalidEvent` for a value that does not fit."""
+    return checked(msgspec.structs.replace(event, **fields))
 
 
 def stamped(event: E, event_id: str, source: str, time: float, writer: str) -> E:

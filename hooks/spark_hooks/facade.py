@@ -6,16 +6,18 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 from spark_hooks.events import Event, TaskPosted
 from spark_hooks.guarded import Guarded
 from spark_hooks.plugins import Plugins
-from spark_hooks.records import Advisory, Prediction, R, Recommendation, sound
-from spark_hooks.views import Detector
+from spark_hooks.records import Advisory, Finding, Prediction, R, Recommendation, sound
+from spark_hooks.views import Detector, SwarmView, Touched
 
 MAX_DETECTORS = 1000
 """Most detectors taken of one plugin: an iterator may have no end."""
+_LIMIT = 10
 
 T = TypeVar("T")
 
@@ -34,9 +36,22 @@ class Hooks:
         """Let a plugin go."""
         self._plugins.unregister(plugin)
 
+    @property
+    def switched_off(self) -> dict[str, str]:
+        """Plugins that were too slow and are not called any more, each with the reason. See `enable`.
+
+        A plugin's calls may take 20 ms, at the 99th percentile of the last 200; its attribute ``spark_budget_s`` says
+        otherwise, in seconds.
+        """
+        return dict(self._plugins.switched_off)
+
+    def enable(self, name: str) -> None:
+        """Give a plugin that was switched off another chance."""
+        self._plugins.enable(name)
+
     def predict(self, task: TaskPosted | str) -> Prediction:
         """What to expect of a task, given whole or as the id of a posted one; empty when nobody knows."""
-        nothing = Prediction(task_id=task if isinstance(task, str) else getattr(task, "task_id", ""))
+        nothing = Prediction(task_id=_id_of(task))
         return self._safe("predict", nothing, lambda: self._predicted(task, nothing))
 
     def _predicted(self, task: TaskPosted | str, nothing: Prediction) -> Prediction:
@@ -57,7 +72,7 @@ class Hooks:
         return []
 
     def advisories(
-        self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = 10
+        self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = _LIMIT
     ) -> list[Advisory]:
         """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
         return self._safe("advisories", [], lambda: self._advice(subject, task, limit))
@@ -67,7 +82,7 @@ class Hooks:
         for plugin, answer in self._plugins.ask("advisories", subject=subject, task=task, limit=limit):
             for advisory in self._checked(plugin, "advisories", answer, Advisory) or ():
                 found.setdefault(advisory.id, advisory)
-        return sorted(found.values(), key=lambda a: (-a.priority, a.id))[: max(limit, 0)]
+        return sorted(found.values(), key=lambda a: (-a.priority, a.id))[: _at_most(limit)]
 
     def score_importance(self, event: Event) -> float | None:
         """A plugin's importance of `event` in 0..1, or None: the built-in score counts."""
@@ -87,17 +102,10 @@ class Hooks:
 
     def detectors(self, taken: Iterable[str] = ()) -> list[Detector]:
         """The detectors that plugins bring; names must differ, among each other and from those `taken`."""
-        return [detector for _, detector in self._named_detectors(taken)]
-
-    def guarded_detectors(self, taken: Iterable[str] = ()) -> list[Guarded]:
-        """The same, each at arm's length."""
-        return [Guarded(detector, name) for name, detector in self._named_detectors(taken)]
-
-    def _named_detectors(self, taken: Iterable[str]) -> list[tuple[str, Detector]]:
         return self._safe("advisory_detectors", [], lambda: self._brought(set(taken)))
 
-    def _brought(self, names: set[str]) -> list[tuple[str, Detector]]:
-        found: list[tuple[str, Detector]] = []
+    def _brought(self, names: set[str]) -> list[Detector]:
+        found: list[Detector] = []
         for plugin, answer in self._plugins.ask("advisory_detectors"):
             try:
                 brought = list(islice(answer, MAX_DETECTORS))
@@ -107,14 +115,14 @@ class Hooks:
                 self._plugins.failed(plugin, "advisory_detectors", error)
                 continue
             for detector in brought:
-                name = _name_of(detector)
-                if name is None:
+                guarded = _guarded(detector)
+                if guarded is None:
                     self._refuse(plugin, "advisory_detectors", detector)
-                elif name in names:  # they would take turns retiring each other's advice
-                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {name!r} already")
+                elif guarded.name in names:  # they would take turns retiring each other's advice
+                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {guarded.name!r} already")
                 else:
-                    names.add(name)
-                    found.append((name, detector))
+                    names.add(guarded.name)
+                    found.append(_Timed(guarded, plugin, self._plugins))
         return found
 
     def _checked(self, plugin: str, hook: str, answer: object, kind: type[R]) -> list[R] | None:
@@ -149,6 +157,42 @@ class Hooks:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
 
 
+class _Timed:
+    """A plugin's detector, under the breaker of its plugin. Its advice stands while it is switched off."""
+
+    def __init__(self, detector: Guarded, plugin: str, plugins: Plugins) -> None:
+        self.name = detector.name
+        if hasattr(detector, "watches"):
+            self.watches = detector.watches
+        self._detector = detector
+        self._plugin = plugin
+        self._plugins = plugins
+
+    def detect(self, view: SwarmView, touched: Touched) -> list[Finding]:
+        started = perf_counter()
+        try:
+            return list(self._detector.detect(view, touched))
+        finally:
+            self._plugins.timed(self._plugin, "detect", perf_counter() - started)
+
+
+def _id_of(task: Any) -> str:
+    """The id of what was asked about; empty for what is no task."""
+    try:
+        task_id = task if isinstance(task, str) else task.task_id
+    except Exception:
+        return ""
+    return task_id if isinstance(task_id, str) else ""
+
+
+def _at_most(limit: object) -> int:
+    """How many are wanted; as many as by default, where that cannot be told."""
+    try:
+        return max(int(limit), 0)  # type: ignore[call-overload, no-any-return]
+    except Exception:
+        return _LIMIT
+
+
 def _number(answer: object) -> float | None:
     """An answer as a finite number, whatever its own methods say; None when it is none."""
     if issubclass(type(answer), int):
@@ -159,11 +203,17 @@ def _number(answer: object) -> float | None:
     return None
 
 
-def _name_of(detector: Any) -> str | None:
-    """A detector's name; None when it is no detector."""
+def _guarded(thing: Any) -> Guarded | None:
+    """A detector at arm's length; None for what is no detector."""
     try:
-        name = detector.name
-        return str.__str__(name) if issubclass(type(name), str) and callable(detector.detect) else None
+        name, watches = thing.name, getattr(thing, "watches", None)
+        if not issubclass(type(name), str) or not callable(thing.detect) or isinstance(watches, str):
+            return None
+        if watches is not None:
+            watches = frozenset(watches)
+            if not all(isinstance(one, str) for one in watches):
+                return None
+        return Guarded(thing, str.__str__(name), watches)
     except KeyboardInterrupt:
         raise
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ def identifier(value: object) -> str:
         return value  # the everyday case, decided in cheap steps
     value = cleaning.scalar(value)
     if not isinstance(value, str):
-        raise Refused(f"must be text, not {type(value).__name__}")
+        raise Refused(f"must be text, not {cleaning.class_name(value)}")
     if not value.strip():
         raise Refused("must not be empty")
     return cleaning.identifier(value)
@@ -37,7 +38,7 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         value = cleaning.scalar(value)
         if not isinstance(value, str):
-            raise Refused(f"must be text, not {type(value).__name__}")
+            raise Refused(f"must be text, not {cleaning.class_name(value)}")
     return cleaning.text(value)
 
 
@@ -49,9 +50,10 @@ def identifiers(value: object) -> tuple[str, ...]:
         value = cleaning.plain(value)
         if not isinstance(value, list):
             raise Refused("must be a list of ids")
-    if len(value) > cleaning.MAX_ITEMS:
+    ids = [identifier(one) for one in itertools.islice(value, cleaning.MAX_ITEMS + 1)]  # a stranger's may have no end
+    if len(ids) > cleaning.MAX_ITEMS:
         raise Refused(f"must have at most {cleaning.MAX_ITEMS} entries")
-    return tuple(dict.fromkeys([identifier(one) for one in value]))
+    return tuple(dict.fromkeys(ids))
 
 
 def number(value: object) -> float:
@@ -59,7 +61,7 @@ def number(value: object) -> float:
     if type(value) is not float:
         value = cleaning.scalar(value)
         if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
-            raise Refused(f"must be a number, not {type(value).__name__}")
+            raise Refused(f"must be a number, not {cleaning.class_name(value)}")
         try:
             value = float(value)
         except (OverflowError, ValueError):  # too large; a signalling NaN
@@ -83,7 +85,7 @@ def flag(value: object) -> bool:
     """True or false."""
     value = cleaning.scalar(value)
     if not isinstance(value, bool):
-        raise Refused(f"must be true or false, not {type(value).__name__}")
+        raise Refused(f"must be true or false, not {cleaning.class_name(value)}")
     return value
 
 
@@ -109,6 +111,8 @@ def _seconds(value: datetime) -> float:
 
 def plain(value: object) -> dict[str, object]:
     """Anything a mapping may hold, cleaned."""
+    if type(value) is dict and not value:
+        return value  # the everyday case
     cleaned = cleaning.plain(value)
     if not isinstance(cleaned, dict):
         raise Refused("must be a mapping")
@@ -128,6 +132,6 @@ def given(check: Check) -> Check:
     """`check`, or the empty text of a field not filled in yet."""
 
     def checked(value: object) -> object:
-        return value if isinstance(value, str) and not value else check(value)
+        return "" if isinstance(value, str) and not str.__len__(value) else check(value)  # a subclass may say anything
 
     return checked

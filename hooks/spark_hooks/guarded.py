@@ -16,10 +16,12 @@ _PLAIN = (int, float, str, bytes, tuple, type(None))
 
 
 class Guarded:
-    """A detector that somebody else brought. `name` is what it was called then."""
+    """A detector that somebody else brought. `name` and `watches` are what it said then."""
 
-    def __init__(self, detector: Detector, name: str) -> None:
+    def __init__(self, detector: Detector, name: str, watches: frozenset[str] | None = None) -> None:
         self.name = name
+        if watches is not None:
+            self.watches = watches
         self._detector = detector
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:

@@ -116,8 +116,16 @@ class Touched(NamedTuple):
         return both if self.agent and self.category else tuple(dict.fromkeys(both))
 
 
+AWARDS = frozenset({"task_assigned"})
+OUTCOMES = frozenset({"task_completed", "task_failed"})
+"""What a detector may watch."""
+
+
 class Detector(Protocol):
-    """Looks for one kind of trouble or luck. It must be a pure function of what it is given."""
+    """Looks for one kind of trouble or luck. It must be a pure function of what it is given.
+
+    An attribute ``watches`` names the types of events after which it is asked; without one it is asked after all.
+    """
 
     @property
     def name(self) -> str:

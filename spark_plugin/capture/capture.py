@@ -1,4 +1,4 @@
-"""Capture: journal and drainer as one, with the receipts that senders get."""
+"""Capture: the journal and whoever drains it as one, with the receipts that senders get."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from spark_hooks import Receipt
 from spark_hooks.events import Event
 from spark_plugin import forks
-from spark_plugin.capture.drainer import Drainer
-from spark_plugin.capture.ingest import Ingested, Projection
+from spark_plugin.capture.counts import NOTHING, Ingested
 from spark_plugin.capture.journal import (
-    DEFAULT_TERMS,
     Journal,
     JournalFull,
     JournalSealed,
@@ -24,8 +22,7 @@ from spark_plugin.capture.journal import (
     RecordTooLarge,
 )
 from spark_plugin.capture.record import encode
-from spark_plugin.redaction import Redact
-from spark_plugin.store import Store, path_of
+from spark_plugin.store import path_of
 
 log = logging.getLogger("spark.capture")
 
@@ -38,41 +35,78 @@ def journal_directory(store_url: str) -> Path:
     return path.with_name(path.name + ".capture")
 
 
+class Draining(Protocol):
+    """Whoever sees to it that a journal is drained: a thread of this process, or the keeper of what a worker drains."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events are not being stored, in words; None when they are."""
+        ...
+
+    @property
+    def lag(self) -> int:
+        """Events taken and not stored yet."""
+        ...
+
+    @property
+    def total(self) -> Ingested:
+        """What became of the events taken so far."""
+        ...
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def flush(self, timeout: float | None) -> bool:
+        """Wait until all that was journaled is stored and projected; False when that failed or took too long."""
+        ...
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Drain what is there, let go of the journal, and end."""
+        ...
+
+    def untold(self) -> dict[str, int]:
+        """Those tallies that are not in the store's counters yet."""
+        ...
+
+
+class Crew(Protocol):
+    """Where those who drain come from."""
+
+    def begin(self, journal: Journal, tallies: Callable[[], Mapping[str, int]], told: Mapping[str, int]) -> Draining:
+        """Whoever drains this journal. What is new in the tallies since `told` goes to the store."""
+        ...
+
+    def renew(self, wake: Callable[[], object]) -> None:
+        """In a child process, right after the fork: begin anew; whoever asks first calls `wake`."""
+        ...
+
+
 class Capture:
     """Takes events in. Opening never raises for the disk's sake: what cannot be journaled is dropped, and counted.
 
-    After a fork the child captures into a journal of its own, from its first event on.
+    `tallies` tells what else never became an event, as totals. After a fork the child captures into a journal of its
+    own, from its first event on.
     """
 
     def __init__(
         self,
         directory: Path,
-        open_store: Callable[[], Store],
-        projection: Projection,
+        terms: JournalTerms,
+        crew: Crew,
         *,
-        batch: int,
-        terms: JournalTerms = DEFAULT_TERMS,
-        redact: Callable[[], Redact | None] = lambda: None,
         tallies: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         """Events that could not be kept, by type."""
         self._directory = directory
         self._terms = terms
+        self._crew = crew
         self._outside = tallies
-        self._projection = projection
-        self._new_drainer = partial(
-            Drainer,
-            open_store=open_store,
-            projection=projection,
-            batch=batch,
-            redact=redact,
-            tallies=self.tallies,
-        )
         self._trouble: str | None = None
         self._journal: Journal | None = None
-        self._drainer: Drainer | None = None
-        self._inherited: list[Drainer] = []
+        self._draining: Draining | None = None
+        self._inherited: list[Draining] = []
         self._told: Mapping[str, int] = {}
         self._next_try = 0.0
         self._closed = False
@@ -93,29 +127,29 @@ class Capture:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was taken so far is stored and projected; False when that failed or took too long."""
-        return self._trouble is None if self._drainer is None else self._drainer.flush(timeout)
+        return self._trouble is None if self._draining is None else self._draining.flush(timeout)
 
     def close(self) -> None:
         """Drain what is there and let go. What the store would not take stays in the journal."""
         self._closed = True
-        if self._drainer is not None:
-            self._drainer.stop()
+        if self._draining is not None:
+            self._draining.stop()
         self._journal = None
 
     @property
     def trouble(self) -> str | None:
         """Why events are not being stored, in words; None when they are."""
-        return self._trouble if self._drainer is None else self._drainer.trouble
+        return self._trouble if self._draining is None else self._draining.trouble
 
     @property
     def lag(self) -> int:
         """Events taken and not stored yet."""
-        return 0 if self._drainer is None else self._drainer.lag
+        return 0 if self._draining is None else self._draining.lag
 
     @property
     def total(self) -> Ingested:
         """What became of the events taken so far."""
-        return Ingested() if self._drainer is None else self._drainer.total
+        return NOTHING if self._draining is None else self._draining.total
 
     def tallies(self) -> dict[str, int]:
         """Counts of this process that never become events."""
@@ -123,18 +157,18 @@ class Capture:
 
     def untold(self) -> dict[str, int]:
         """Those of the `tallies` that are not in the store's counters yet."""
-        return self.tallies() if self._drainer is None else self._drainer.untold()
+        return self.tallies() if self._draining is None else self._draining.untold()
 
     def renew(self) -> None:
         """In a child, right after the fork: journal and drainer are the parent's; ours begin with the first event."""
         self._opening = threading.Lock()  # the parent's may be held by a thread that is not here
         if self._journal is not None:
             self._journal.disown()
-        if self._drainer is not None:
-            self._inherited.append(self._drainer)
-        self._journal = self._drainer = None
+        if self._draining is not None:
+            self._inherited.append(self._draining)
+        self._journal = self._draining = None
         self._told = self.tallies()  # so far, and told to the store by the parent
-        self._projection.renew(self._opened_late)
+        self._crew.renew(self._opened_late)
 
     def _open(self) -> None:
         """Begin capturing in this process."""
@@ -145,8 +179,8 @@ class Capture:
             self._trouble = f"journal {self._directory} cannot be written: {error.strerror or error}"
             log.warning("events are dropped: %s", self._trouble)
             return
-        self._drainer = self._new_drainer(journal, told=self._told)
-        self._drainer.start()
+        self._draining = self._crew.begin(journal, self.tallies, self._told)
+        self._draining.start()
         self._journal, self._trouble = journal, None
 
     def _opened_late(self) -> Journal | None:

@@ -18,8 +18,8 @@ class DeadSet:
     """The files of a process that died, held by us until drained."""
 
     def __init__(self, directory: Path, name: str, lock_file: int) -> None:
+        self.name = name
         self._directory = directory
-        self._name = name
         self._lock_file = lock_file
 
     def records(self) -> Iterator[bytes]:
@@ -38,7 +38,7 @@ class DeadSet:
             else:
                 log.error("the journal %s was written by another version of Spark and is left as it is", path)
                 path.rename(path.with_suffix(".unread"))
-        lock_path(self._directory, self._name).unlink(missing_ok=True)
+        lock_path(self._directory, self.name).unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
@@ -46,7 +46,7 @@ class DeadSet:
         os.close(self._lock_file)
 
     def _segments(self) -> list[Path]:
-        return sorted(self._directory.glob(f"{self._name}.*.seg"))
+        return sorted(self._directory.glob(f"{self.name}.*.seg"))
 
 
 def dead_sets(directory: Path) -> Iterator[DeadSet]:

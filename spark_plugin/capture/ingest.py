@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from spark_hooks.events import Event
 from spark_plugin import codec
+from spark_plugin.capture.counts import NOTHING, Ingested
 from spark_plugin.errors import UnfitRow
-from spark_plugin.store import DeadLetter, EventRow, Store, Transaction
+from spark_plugin.store import DeadLetter, EventRow, Reader, Store, Transaction
 
 
 class Projection(Protocol):
     """What turns events into read models. One call each of `begin` and `finish` around the events of a transaction."""
 
-    def begin(self, transaction: Transaction) -> None:
-        """Catch up with all that is stored."""
+    def catch_up(self, reader: Reader) -> None:
+        """Read all that is stored, so that questions have answers; nothing is written."""
+        ...
+
+    def begin(self, transaction: Transaction, events: Sequence[Event]) -> None:
+        """Catch up with all that is stored; `events` come next."""
         ...
 
     def project(self, position: int, event: Event) -> float:
@@ -43,17 +48,6 @@ class Projection(Protocol):
         ...
 
 
-class Ingested(NamedTuple):
-    """What became of a batch."""
-
-    stored: int = 0
-    duplicates: int = 0
-    dead_letters: int = 0
-
-    def plus(self, other: Ingested) -> Ingested:
-        return Ingested(*(a + b for a, b in zip(self, other, strict=True)))
-
-
 def ingest(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
     """Store a batch. An event that cannot be stored is buried alone; the others of its batch are stored.
 
@@ -65,7 +59,7 @@ def ingest(store: Store, events: Sequence[Event], projection: Projection) -> Ing
         if len(events) == 1:
             [event] = events
             return bury(store, [DeadLetter(event.source, event.id, event.type, error.reason)])
-    total = Ingested()
+    total = NOTHING
     for event in events:
         total = total.plus(ingest(store, [event], projection))
     return total
@@ -85,7 +79,7 @@ def _whole(store: Store, events: Sequence[Event], projection: Projection) -> Ing
         with store.transaction() as transaction:
             fresh = _fresh(transaction, events)
             begun = True
-            projection.begin(transaction)
+            projection.begin(transaction, fresh)
             first = transaction.position() + 1
             rows = [_row(position, event, projection) for position, event in enumerate(fresh, start=first)]
             transaction.append(rows)
@@ -110,7 +104,7 @@ def _fresh(transaction: Transaction, events: Sequence[Event]) -> list[Event]:
 
 
 def _row(position: int, event: Event, projection: Projection) -> EventRow:
-    data = codec.encode(event)  # before any plugin has seen it
+    data = codec.stored(event)  # before any plugin has seen it
     return EventRow(
         position,
         event.source,

@@ -1,7 +1,8 @@
 """The journal: where an event is safe the moment `send` returns, until the store has it.
 
 One set of files per process (and per coordinator in it), in a directory beside the store: ``<name>.lock`` and
-``<name>.<number>.seg``. Whoever holds the lock owns the set; see `spark_plugin.capture.dead`.
+``<name>.<number>.seg``. Whoever holds the lock owns the set; see `spark_plugin.capture.dead`. Who drains it while its
+owner lives is written in the lock file: nobody else, or a worker; see `spark_plugin.capture.live`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from spark_plugin.capture.counts import UNTOUCHED, Drained
 from spark_plugin.capture.segment import FIRST, Make, MappedFile, Segment
 
 SEGMENT_BYTES = 8 << 20
@@ -23,6 +25,10 @@ MAX_RECORD = SEGMENT_BYTES // 2
 MIN_SEGMENTS = 2
 """One to write to and one to read from: a journal cannot be smaller."""
 BLOCK_S = 0.05
+NO_ROOM_S = 1.0
+"""How long a disk without room for a segment is left alone: to find that out takes milliseconds, in a sender's way."""
+FOR_A_WORKER = b"worker"
+"""What the lock file of a set says that a worker drains."""
 
 
 class RecordTooLarge(ValueError):
@@ -48,12 +54,13 @@ class JournalTerms(NamedTuple):
 
     It takes up to `max_bytes` of disk (two segments at least); when they are used up, `append` raises `JournalFull`, or
     waits with `on_full` "block". With `durable`, `append` returns when the record is on the disk; senders that wait at
-    the same time share one sync (group commit: DeWitt et al., SIGMOD 1984).
+    the same time share one sync (group commit: DeWitt et al., SIGMOD 1984). `for_a_worker`: another process drains it.
     """
 
     durable: bool = False
     max_bytes: int = 1 << 30
     on_full: Literal["drop", "block"] = "drop"
+    for_a_worker: bool = False
 
 
 DEFAULT_TERMS = JournalTerms()
@@ -70,7 +77,7 @@ class Journal:
         self.appended = 0
         """Records ever taken in."""
         self._name = f"{name_prefix}{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
-        self._lock_file = _own(directory, self._name)
+        self._lock_file = _own(directory, self._name, FOR_A_WORKER if terms.for_a_worker else b"")
         self._terms = terms
         self._most = max(MIN_SEGMENTS, terms.max_bytes // SEGMENT_BYTES)
         self._make = make
@@ -78,11 +85,11 @@ class Journal:
         self._segments: deque[Segment] = deque()
         self._spare: Segment | None = None
         self._made = 0
+        self._no_room: OSError | None = None  # why no segment could be made
+        self._no_room_until = 0.0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
-        self._syncing = threading.Lock()
-        self._synced = 0
-        self._unsynced: list[Segment] = []  # left full since the last sync
+        self._gone = UNTOUCHED  # of the segments that are gone
         try:
             self._segments.append(self._new_segment())
         except OSError:
@@ -94,27 +101,44 @@ class Journal:
         """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk."""
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
-        while not self._taken_in(payload):
+        while (place := self._taken_in(payload)) is None:
             if self._terms.on_full == "drop":
                 raise JournalFull(self._terms.max_bytes)
             time.sleep(BLOCK_S)  # until the drainer has made room, or the journal is sealed
         if self._terms.durable:
-            self._sync(self.appended)
+            segment, end = place
+            segment.sync(end)
 
     def prepare(self) -> None:
         """Have the next segment ready before it is needed: reserving one takes longer than a sender should wait."""
+        self._segments[-1].keep_at_hand()
         with self._lock:
             wanted = self._spare is None and not self._sealed and self._segments[-1].end > SEGMENT_BYTES // 4
             wanted = wanted and len(self._segments) < self._most
         if not wanted:
             return
         spare = self._new_segment()
+        spare.keep_at_hand()
         with self._lock:
             late = self._sealed or spare.path < self._segments[-1].path  # a sender could not wait and made its own
             if not late:
                 self._spare = spare
         if late:
             spare.remove()
+
+    def forget(self) -> None:
+        """Let go of the segments that a worker has drained; it does not remove what others may still write to."""
+        with self._lock:
+            self._forget()
+
+    @property
+    def drained(self) -> Drained:
+        """What a worker has drained, and what became of it."""
+        with self._lock:
+            found = self._gone
+            for segment in self._segments:
+                found = found.plus(segment.drained)
+            return found
 
     def read(self, limit: int) -> tuple[list[bytes], int]:
         """Up to `limit` of the oldest records, and where they end, for `release`; they stay until released."""
@@ -123,6 +147,7 @@ class Journal:
             written = segment.end
             if self._read_to == written and len(self._segments) > 1:
                 self._segments.popleft().remove()
+                self._no_room = None  # there may be, now
                 segment = self._segments[0]
                 self._read_to, written = FIRST, segment.end
         payloads: list[bytes] = []
@@ -135,10 +160,9 @@ class Journal:
         return payloads, end
 
     def release(self, end: int) -> None:
-        """The records up to `end` are stored: forget them."""
-        with self._lock:
-            self._segments[0].release(self._read_to, end, durable=self._terms.durable)
-            self._read_to = end
+        """The records up to `end` are stored: forget them. Senders do not wait for it: they write behind them."""
+        self._segments[0].release(self._read_to, end, durable=self._terms.durable)
+        self._read_to = end
 
     def seal(self) -> None:
         """Take no more records: after this, what is in the journal is all there will be."""
@@ -170,47 +194,44 @@ class Journal:
         with suppress(OSError):
             os.close(self._lock_file)
 
-    def _taken_in(self, payload: bytes) -> bool:
-        """Copy a record in; False when there is no room for it now."""
+    def _taken_in(self, payload: bytes) -> tuple[Segment, int] | None:
+        """Copy a record in; return its segment and where it ends there, None when there is no room for it now."""
         with self._lock:
             if self._sealed:
                 raise JournalSealed
             if not self._segments[-1].fits(payload) and not self._roll():
-                return False
-            self._segments[-1].append(payload)
+                return None
+            segment = self._segments[-1]
+            segment.append(payload)
             self.appended += 1
-            return True
+            return segment, segment.end
 
     def _roll(self) -> bool:
         """Go on in the next segment; False when the bound is reached."""
         if len(self._segments) >= self._most:
-            return False
-        self._unsynced.append(self._segments[-1])
+            self._forget()
+            if len(self._segments) >= self._most:
+                return False
         self._segments.append(self._spare or self._new_segment())
         self._spare = None
         return True
 
-    def _sync(self, number: int) -> None:
-        """Return when the record of this number is on the disk. Whoever comes first syncs for all who wait."""
-        with self._syncing:
-            if self._synced >= number:
-                return
-            with self._lock:
-                target = self.appended
-                segments = [*self._unsynced, *([self._segments[-1]] if self._segments else [])]
-                self._unsynced.clear()
-            try:
-                for segment in segments:
-                    segment.sync()
-            except OSError:
-                with self._lock:
-                    self._unsynced = segments[:-1] + self._unsynced  # still to be synced, by whoever comes next
-                raise
-            self._synced = target
+    def _forget(self) -> None:
+        if self._terms.for_a_worker:
+            while len(self._segments) > 1 and self._segments[0].released >= self._segments[0].end:
+                self._gone = self._gone.plus(self._segments[0].drained)
+                self._segments.popleft().remove()
+                self._no_room = None  # there may be, now
 
     def _new_segment(self) -> Segment:
+        if (why := self._no_room) is not None and time.monotonic() < self._no_room_until:
+            raise OSError(*why.args)
         self._made += 1
-        segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+        try:
+            segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+        except OSError as error:
+            self._no_room, self._no_room_until = error, time.monotonic() + NO_ROOM_S
+            raise
         if self._terms.durable:
             try:
                 segment.sync()
@@ -226,11 +247,12 @@ def lock_path(directory: Path, name: str) -> Path:
     return directory / f"{name}.lock"
 
 
-def _own(directory: Path, name: str) -> int:
+def _own(directory: Path, name: str, says: bytes) -> int:
     """Make the set's lock file and hold it. It gets its name only when it is held, or others would take it for dead."""
     unnamed = directory / f"{name}.new"
     descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, says)
     unnamed.rename(lock_path(directory, name))
     return descriptor
 

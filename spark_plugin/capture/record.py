@@ -1,4 +1,4 @@
-"""Events as the journal's records: msgpack, told apart by a tag."""
+"""Events as the journal's records: msgpack, told apart by a tag; and what a process tells besides."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import msgspec
 
 from spark_hooks.events import AnyEvent, Event
 
-decode: Callable[[bytes], Event] = msgspec.msgpack.Decoder(AnyEvent).decode
-"""The event of a record. Raises `msgspec.MsgspecError` or `InvalidEvent` for a record of another version."""
 
-encode: Callable[[Event], bytes] = msgspec.msgpack.Encoder().encode
+class Told(msgspec.Struct, frozen=True, tag_field="$", tag="told"):
+    """Counts of what never became an event, to be added to the store's counters."""
+
+    counters: dict[str, int]
+
+
+decode: Callable[[bytes], Event | Told] = msgspec.msgpack.Decoder(AnyEvent | Told).decode
+"""What a record holds. Raises `msgspec.MsgspecError` or `InvalidEvent` for a record of another version."""
+
+encode: Callable[[Event | Told], bytes] = msgspec.msgpack.Encoder().encode
 """The record of an event."""

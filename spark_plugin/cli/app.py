@@ -36,6 +36,7 @@ def build() -> typer.Typer:
         ask.predict,
         ask.recommend,
         export.export,
+        upkeep.worker,
         upkeep.doctor,
         upkeep.config,
     ):

@@ -50,17 +50,20 @@ def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
     out.print(rows)
     out.print(verdict(known["predictions"]))
     out.print("Capture: " + ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in known["capture"].items()))
+    if known["trouble"]:
+        out.print(f"Events are not being stored: {known['trouble']}")
 
 
 def verdict(scores: dict[str, Any]) -> str:
     """One line on whether the forecasts are worth anything."""
-    if not scores["evaluated"]:
+    if not scores["evaluated"] or scores["skill"] is None:
         return "Forecasts: none has met its outcome yet."
     skill = scores["skill"]
     word = "better than" if skill > 0 else "no better than"
     return (
-        f"Forecasts: {word} the base rate over {scores['evaluated']:,} attempts (log loss {scores['log_loss']:.3f} "
-        f"against {scores['base_rate_log_loss']:.3f}, skill {skill:+.1%}, calibration error {scores['ece']:.3f})."
+        f"Forecasts: {word} the base rate over {scores['evaluated']:,} attempts (log loss {number(scores['log_loss'])} "
+        f"against {number(scores['base_rate_log_loss'])}, skill {skill:+.1%}, "
+        f"calibration error {number(scores['ece'])})."
     )
 
 

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spark_hooks.events import Event
+from spark_hooks.events import Event, changed
 from spark_hooks.signals import SIGNALS, custom
 from spark_plugin import codec
 from spark_plugin.capture import Ingested
@@ -49,7 +48,7 @@ class Replay:
         Raises `BadLine` when it could not be kept.
         """
         if event.time is None:
-            event = msgspec.structs.replace(event, time=self._time)
+            event = changed(event, time=self._time)
         self._time = event.time or 0.0
         for _, receipt in SIGNALS.get(event.type, custom).send(self, event=event):
             if receipt is not None and receipt.state != "journaled":

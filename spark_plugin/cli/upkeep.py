@@ -1,4 +1,4 @@
-"""``spark doctor`` and ``spark config``."""
+"""``spark worker``, ``spark doctor`` and ``spark config``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ import msgspec
 import typer
 
 from spark_plugin import settings as settings_module
-from spark_plugin.cli.common import JsonOption, StoreOption, console, print_json, settings_for, table
+from spark_plugin.capture import journal_directory, on_duty
+from spark_plugin.cli.common import JsonOption, StoreOption, console, note, print_json, settings_for, table
 from spark_plugin.doctor import Check, examine, rebuild, recover
+from spark_plugin.draining import work
+
+
+def worker(
+    store: StoreOption = None,
+    parent: Annotated[int | None, typer.Option("--while", hidden=True, help="Only while this parent lives.")] = None,
+) -> None:
+    """Store and project what coordinators with SPARK_WORKER=external capture, until it is stopped."""
+    settings = settings_for(store)
+    directory = journal_directory(settings.store)
+    other = on_duty(directory)
+    note(f"waits to take over from the worker with process id {other.pid}" if other else f"drains {directory}")
+    work(settings, parent)
 
 
 def doctor(

@@ -2,6 +2,7 @@
 
 from spark_plugin.projection.projection import Projection
 from spark_plugin.projection.projector import Extensions
+from spark_plugin.projection.replica import Replica
 from spark_plugin.projection.state import State
 
-__all__ = ["Extensions", "Projection", "State"]
+__all__ = ["Extensions", "Projection", "Replica", "State"]

@@ -7,7 +7,7 @@ rebuild reads the forecasts from here and never makes them again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -18,13 +18,16 @@ from spark_plugin.store import DerivedRow
 
 FORECAST, AWARD, SCORE = "prediction", "award_prediction", "prediction_scored"
 
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+"""Held to its bounds when it is read: whatever else stands in its place is no forecast."""
+
 
 class ForecastRow(msgspec.Struct, frozen=True):
     """Frozen at `task_posted`."""
 
     candidates: tuple[str, ...]
-    winner: dict[str, float]
-    success: dict[str, float]
+    winner: dict[str, Probability]
+    success: dict[str, Probability]
     bid: Interval | None
     model: str = VERSION
 
@@ -37,8 +40,8 @@ class AwardRow(msgspec.Struct, frozen=True):
 
     attempt: int
     agent_id: str
-    success: float
-    base_rate: float
+    success: Probability
+    base_rate: Probability
     bid: float | None
     scores: dict[str, float]
     model: str = VERSION
@@ -92,5 +95,5 @@ def read(row: DerivedRow, cls: type[Row]) -> Row | None:
     """A stored row as it was written; None where something else was put in its place."""
     try:
         return msgspec.json.decode(row.data, type=cls)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None

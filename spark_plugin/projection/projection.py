@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,11 +37,14 @@ T = TypeVar("T")
 class Projection:
     """See the module. It fills the protocol `spark_plugin.capture.Projection`."""
 
+    current = True
+
     def __init__(self, extensions: Extensions | None = None) -> None:
         self._extensions = extensions or Extensions()
         self._lock = threading.RLock()
         self._catching_up = threading.RLock()  # taken before the other, never after it
         self._ready = threading.Event()
+        self._patience_s = PATIENCE_S
         self._projector: Projector | None = None
         self._newest: tuple[str, str] | None = None
         """Source and id of the event at the state's position; None at position 0."""
@@ -50,11 +54,13 @@ class Projection:
         self._failed = False
         self._wake: Callable[[], object] = lambda: None
 
-    def begin(self, transaction: Transaction) -> None:
-        """Catch up with all that is stored, by whomever."""
+    def begin(self, transaction: Transaction, events: Sequence[Event]) -> None:
+        """Catch up with all that is stored, by whomever; `events` come next."""
         self._reader = transaction
         self.catch_up(transaction)
-        self._at_hand().effects.clear()
+        projector = self._at_hand()
+        projector.effects.clear()
+        projector.expect(_tasks(event.task for event in events), projector.state.position + 1, transaction)
 
     def project(self, position: int, event: Event) -> float:
         """Take one event in; return its importance. A fault of our own is logged, and costs this event its effects."""
@@ -87,7 +93,7 @@ class Projection:
         `wake` is called by whoever asks first: from then on there is somebody who catches up.
         """
         self._lock, self._catching_up = threading.RLock(), threading.RLock()
-        self._ready = threading.Event()
+        self._ready, self._patience_s = threading.Event(), PATIENCE_S
         self._projector = self._reader = self._newest = None
         self._failed, self._wake = False, wake
 
@@ -138,13 +144,15 @@ class Projection:
     def ask(self, question: Callable[[State], T]) -> T | None:
         """The answer to a question about the state as it is now; None when there is no state to be had.
 
-        A coordinator asks in its own thread: it is kept waiting for a fraction of a second at its start, while the
-        state is being read, and not at all once that has failed. `question` must not keep what it is given, nor
-        change it.
+        A coordinator asks in its own thread: it is kept waiting for a fraction of a second at its start, over all its
+        questions, while the state is being read, and not at all once that has failed. `question` must not keep what it
+        is given, nor change it.
         """
-        if not self._ready.is_set() and not self._failed:
+        if not self._ready.is_set() and not self._failed and self._patience_s > 0:
             self._wake()
-            self._ready.wait(PATIENCE_S)
+            start = time.monotonic()
+            self._ready.wait(self._patience_s)
+            self._patience_s -= time.monotonic() - start
         with self._lock:
             return None if self._projector is None else question(self._projector.state)
 
@@ -182,6 +190,7 @@ class Projection:
             rows = reader.events(Filter(after=after, before=upto + 1), limit=CHUNK)
             if not rows:
                 return
+            projector.expect(_tasks(row.task_id for row in rows), after + 1, reader)
             made = _by_position(reader.derived(Filter(after=after, before=rows[-1].position + 1)))
             yield {
                 row.position: self._again(projector, row, reader, made.get(row.position, []), asking) for row in rows
@@ -192,7 +201,7 @@ class Projection:
     ) -> float:
         self._newest = row.source, row.id
         try:
-            event = codec.decode(row.data)
+            event = codec.restored(row.data)
         except BadLine as error:
             log.warning("the event at position %d cannot be read and is passed over: %s", row.position, error)
             projector.state.position = row.position
@@ -226,6 +235,10 @@ def _contained(event: Event) -> Iterator[None]:
         raise  # not this event's doing: the whole batch is tried again
     except Exception:
         log.exception("event %s of %s could not be projected", event.id, event.source)
+
+
+def _tasks(named: Iterable[str | None]) -> set[str]:
+    return {task_id for task_id in named if task_id is not None}
 
 
 def _event_at(reader: Reader, position: int) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ Same log, same state: nothing here asks a clock, draws at random, or depends on 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from spark_advisor import Change
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import (
+    EVENT_TYPES,
     AgentJoined,
     AgentLeft,
     BidSubmitted,
@@ -28,7 +29,7 @@ from spark_plugin.projection import importance, ledger, tasks
 from spark_plugin.projection.cards import MAX_CATEGORIES, AgentCard, Attempt, CategoryCard, TaskCard, remember
 from spark_plugin.projection.memories import consolidate
 from spark_plugin.projection.park import Parked, is_early, opens
-from spark_plugin.projection.state import State
+from spark_plugin.projection.state import MAX_WAITED, State
 from spark_plugin.store import DerivedRow, Reader
 
 _OF_A_TASK = (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)
@@ -47,6 +48,19 @@ class Extensions:
     detectors: Sequence[Detector] = ()
     score_importance: Callable[[Event], float | None] = lambda event: None
     failed: Callable[[str, str, BaseException], object] = lambda plugin, hook, error: None
+    _watching: dict[str, list[Detector]] = field(default_factory=dict)
+    _of: Sequence[Detector] = ()
+
+    def watching(self, type_name: str) -> list[Detector]:
+        """The detectors to ask after an event of a type."""
+        if self._of is not self.detectors:
+            self._of, self._watching = self.detectors, {}
+        found = self._watching.get(type_name)
+        if found is None:
+            found = [one for one in self.detectors if type_name in getattr(one, "watches", (type_name,))]
+            if type_name in EVENT_TYPES:  # of types there may be any number
+                self._watching[type_name] = found
+        return found
 
 
 @dataclass(slots=True)
@@ -73,16 +87,21 @@ class Projector:
         self._extensions = extensions
         self._reader: Reader | None = None
         self._recorded: Sequence[DerivedRow] = ()
-        self._unheard_of: str | None = None  # by the event at hand: the store need not be asked twice
+        self._expected: dict[str, bool] = {}
+        self._recalled: tuple[str, TaskCard | None] | None = None  # by the event at hand: once is enough
         self._position = 0
         self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
+
+    def expect(self, task_ids: Iterable[str], before: int, reader: Reader) -> None:
+        """Events of these tasks come next, from a position on. About others the store is asked one by one."""
+        self._expected = tasks.expect(self.state, task_ids, before, reader)
 
     def take(self, position: int, event: Event, reader: Reader, recorded: Sequence[DerivedRow] = ()) -> float:
         """Take in the event at `position`; return its importance as the built-in score has it.
 
         `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
         """
-        self._reader, self._now, self._unheard_of = reader, event.time or 0.0, None
+        self._reader, self._now, self._recalled = reader, event.time or 0.0, None
         state = self.state
         state.position = position
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
@@ -115,16 +134,23 @@ class Projector:
     def _release(self, task_id: str) -> None:
         """Apply what waited for a task, in the order of the log, as far as it waits for nothing more.
 
-        An award that is released may be what an outcome before it waits for: go round until nothing moves.
+        An award that is released may be what outcomes before it wait for: they come next, before what is behind it.
         """
-        moved = True
-        while moved:
-            moved = False
-            for parked in self.state.park.of(task_id):
-                if not is_early(parked.event, self._known(task_id)):
-                    self.state.park.leave(task_id, parked)
-                    self._apply(parked.position, parked.event, parked.recorded)
-                    moved = True
+        skipped: dict[str | None, list[Parked]] = {}
+        for parked in self.state.park.of(task_id):
+            if is_early(parked.event, self._known(task_id)):
+                skipped.setdefault(parked.event.agent, []).append(parked)
+                continue
+            self._let_in(task_id, parked)
+            if isinstance(parked.event, TaskAssigned):
+                ready = [*skipped.pop(parked.event.agent_id, ()), *skipped.pop(None, ())]
+                for older in sorted(ready, key=lambda one: one.position):
+                    self._let_in(task_id, older)
+
+    def _let_in(self, task_id: str, parked: Parked) -> None:
+        """Apply what has waited."""
+        self.state.park.leave(task_id, parked)
+        self._apply(parked.position, parked.event, parked.recorded)
 
     def _give_up_waiting(self, task_id: str) -> None:
         """Apply what waited for a task without what it waited for."""
@@ -132,9 +158,10 @@ class Projector:
         self._position = waiting[0].position
         if self._known(task_id) is not None or any(opens(parked.event) for parked in waiting):
             self._card(task_id).waited = True
+            self.state.waited[task_id] = None
+            forget_oldest(self.state.waited, MAX_WAITED)
         for parked in waiting:
-            self.state.park.leave(task_id, parked)
-            self._apply(parked.position, parked.event, parked.recorded)
+            self._let_in(task_id, parked)
 
     def _apply(self, position: int, event: Event, recorded: Sequence[DerivedRow]) -> float:
         """Apply an event; what follows from it carries its own `position`, whenever it is applied."""
@@ -254,19 +281,20 @@ class Projector:
         return importance.score(event.type, first_time=new)
 
     def _known(self, task_id: str) -> TaskCard | None:
-        assert self._reader is not None
-        if task_id == self._unheard_of:
-            return None
-        card = tasks.recall(self.state, task_id, self.state.position, self._reader)
-        self._unheard_of = task_id if card is None else None
-        return card
+        if self._recalled is None or self._recalled[0] != task_id:
+            assert self._reader is not None
+            self._recalled = (
+                task_id,
+                tasks.recall(self.state, task_id, self.state.position, self._reader, self._expected),
+            )
+        return self._recalled[1]
 
     def _card(self, task_id: str) -> TaskCard:
         card = self._known(task_id)
         if card is None:
             card = TaskCard(min([self._position, *(parked.position for parked in self.state.park.of(task_id))]))
             tasks.keep(self.state, task_id, card)
-            self._unheard_of = None
+            self._recalled = task_id, card
             self.state.counts.open += 1
         return card
 
@@ -310,7 +338,7 @@ class Projector:
     def _review(self, event: Event, agent: str | None, category: str | None) -> None:
         """Let the detectors look at what the event touched; one that raises is counted, and the others go on."""
         touched = Touched(event.id, agent, category)
-        for detector in self._extensions.detectors:
+        for detector in self._extensions.watching(event.type):
             try:
                 changes = self.state.book.review(detector, self.state, touched)
             except KeyboardInterrupt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,11 +15,13 @@ from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
 from spark_plugin.projection.park import Park
 
-SNAPSHOT_VERSION = f"1:{VERSION}"
+SNAPSHOT_VERSION = f"2:{VERSION}"
 """Changes with the shape of `State` and with the models: a snapshot of another version is not read."""
+_CHECKSUM = struct.Struct("<I")
 
 
 MAX_TYPES = 500
+MAX_WAITED = 20_000
 OTHER_TYPES = "(other types)"
 
 
@@ -58,6 +62,8 @@ class State:
     tasks_left: int = 0
     """How many tasks have left `tasks`."""
     park: Park = field(default_factory=Park)
+    waited: dict[str, None] = field(default_factory=dict)
+    """Tasks of which something was waited for in vain, the newest `MAX_WAITED`: their events do not tell."""
     eidos: Eidos = field(default_factory=Eidos)
     book: AdvisoryBook = field(default_factory=AdvisoryBook)
     memories: dict[str, Memory] = field(default_factory=dict)
@@ -80,10 +86,21 @@ class State:
 
 
 def dump(state: State) -> bytes:
-    """The state as bytes; the same state gives the same bytes."""
-    return msgspec.msgpack.encode(state)
+    """The state as bytes; the same state gives the same bytes.
+
+    They begin with a checksum (CRC-32, little endian): a few wrong bits in the middle would else be a state as good as
+    any other, from which everything goes on.
+    """
+    data = msgspec.msgpack.encode(state)
+    return _CHECKSUM.pack(zlib.crc32(data)) + data
 
 
 def load(data: bytes) -> State:
     """The state of `dump`. Raises `msgspec.MsgspecError` for anything else."""
-    return msgspec.msgpack.decode(data, type=State)
+    try:
+        (checksum,), body = _CHECKSUM.unpack_from(data), data[_CHECKSUM.size :]
+        if zlib.crc32(body) != checksum:
+            raise msgspec.DecodeError("its checksum does not fit")
+        return msgspec.msgpack.decode(body, type=State)
+    except (struct.error, ValueError, TypeError, RecursionError) as error:  # no bytes at all, no Unicode in it
+        raise msgspec.DecodeError(str(error)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import BidSubmitted, Event, TaskAssigned, TaskCompleted, TaskFailed, TaskPosted
@@ -10,7 +10,7 @@ from spark_plugin import codec
 from spark_plugin.errors import BadLine
 from spark_plugin.projection import ledger
 from spark_plugin.projection.cards import Attempt, TaskCard
-from spark_plugin.projection.park import MAX_PARKED, is_early, opens
+from spark_plugin.projection.park import MAX_PARKED, opens
 from spark_plugin.projection.state import State
 from spark_plugin.settings import MAX_BATCH
 from spark_plugin.store import DerivedRow, Filter, Reader
@@ -19,15 +19,28 @@ MAX_TASKS = 2 * MAX_BATCH + MAX_PARKED
 """More than a batch can touch: a task that left memory was last heard of in an earlier, stored batch."""
 
 
-def recall(state: State, task_id: str, position: int, reader: Reader) -> TaskCard | None:
-    """The card of a task, as it was before `position`; None when it was never heard of."""
-    away = is_away(state, task_id)
+def recall(
+    state: State, task_id: str, position: int, reader: Reader, expected: Mapping[str, bool] = {}
+) -> TaskCard | None:
+    """The card of a task, as it was before `position`; None when it was never heard of.
+
+    `expected`: of some tasks, whether the store has heard of them; the store is not asked about those it has not.
+    """
+    away = is_away(state, task_id) and expected.get(task_id, True)
     card = state.tasks.pop(task_id, None)
     if away:
         card = read_back(task_id, position, reader, parked_of(state, task_id))
+        if card is not None:
+            card.waited = task_id in state.waited
     if card is not None:
         keep(state, task_id, card)
     return card
+
+
+def expect(state: State, task_ids: Iterable[str], before: int, reader: Reader) -> dict[str, bool]:
+    """Which tasks the store has heard of before a position: of many at once, because one by one costs more."""
+    away = {task_id for task_id in task_ids if is_away(state, task_id)}
+    return dict.fromkeys(away, False) | dict.fromkeys(reader.heard_of(away, before), True) if away else {}
 
 
 def is_away(state: State, task_id: str) -> bool:
@@ -50,6 +63,7 @@ def read_back(task_id: str, position: int, reader: Reader, parked: frozenset[int
     """The card of a task as it was before `position`, from its events and the ledger; None when it was never heard of.
 
     What was posted and bid is in the events; which awards and outcomes counted, and what was forecast, the ledger says.
+    Whether something was waited for in vain is told by neither.
     `parked`: positions of its events that still wait.
     """
     log = [(at, event) for at, event in _events(task_id, position, reader) if at not in parked]
@@ -66,8 +80,6 @@ def read_back(task_id: str, position: int, reader: Reader, parked: frozenset[int
         elif isinstance(event, BidSubmitted):
             card.bid(event.agent_id, event.bid)
     _retrace_attempts(card, rows)
-    # What still looks early and does not wait was given up; what was given up before the task began is no part of it.
-    card.waited = any(is_early(event, card) for at, event in log if at >= first)
     return card
 
 
@@ -83,7 +95,7 @@ def _events(task_id: str, position: int, reader: Reader) -> Iterator[tuple[int, 
     """The events of a task's life before `position`, each with its own position."""
     for stored in reader.events(Filter(task=task_id, before=position)):
         try:
-            event = codec.decode(stored.data)
+            event = codec.restored(stored.data)
         except BadLine:
             continue  # it was passed over when it came, too
         if isinstance(event, (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)):

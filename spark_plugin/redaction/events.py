@@ -6,9 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 
-import msgspec
-
-from spark_hooks.events import Event
+from spark_hooks.events import Event, changed
 from spark_hooks.plugins import WITHHELD
 from spark_plugin.redaction.names import Named, secret_name
 from spark_plugin.redaction.pairs import judged
@@ -30,14 +28,14 @@ def redacted(event: Event, redact: Redact | None = None) -> Event:
     `redact` is what the plugins make of a text. Ids of tasks and agents that hold a secret end in a digest of what they
     were: two that differ stay two. Raises `InvalidEvent` where a plugin left nothing valid.
     """
-    changed = {}
+    different = {}
     for name in _fields(type(event)):
         value = getattr(event, name)
         if value and type(value) is not float:
             clean = (_id if name in _IDS else _through)(value, redact)
             if clean != value:
-                changed[name] = clean
-    return msgspec.structs.replace(event, **changed) if changed else event
+                different[name] = clean
+    return changed(event, **different) if different else event
 
 
 @cache

@@ -16,6 +16,7 @@ __all__ = [
     "Reader",
     "Store",
     "Transaction",
+    "absolute",
     "exists",
     "open_store",
     "path_of",
@@ -28,6 +29,11 @@ def path_of(url: str) -> Path:
     if scheme != "sqlite" or not found or not path or path == ":memory:":
         raise StoreError(url, "is no URL of a store", "write sqlite:///relative.db or sqlite:////absolute.db")
     return Path(path).expanduser()
+
+
+def absolute(url: str) -> str:
+    """The URL that names the same store from any directory. Raises `StoreError` for one that names none."""
+    return f"sqlite:///{path_of(url).absolute()}"
 
 
 def exists(url: str) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 
 class EventRow(msgspec.Struct, frozen=True):
-    """One stored event. `data` is its CloudEvents line; the columns are what can be filtered by."""
+    """One stored event. `data` is the event as JSON; the columns are what can be filtered by."""
 
     position: int
     source: str
@@ -76,6 +76,10 @@ class Reader(Protocol):
 
     def events(self, which: Filter, *, limit: int | None = None, newest_first: bool = False) -> Sequence[EventRow]:
         """The events that `which` lets through, in the order of their positions."""
+        ...
+
+    def heard_of(self, tasks: Iterable[str], before: int) -> set[str]:
+        """Which of these tasks have events before a position."""
         ...
 
     def count(self, which: Filter) -> int:

@@ -17,7 +17,7 @@ _USUAL_SIZE = 4096
 _HEADER = 100
 _LEAF = 0x0D
 _COLUMNS = 9
-_LINE = b'{"specversion"'
+_EVENT = b'{"$"'
 _LONGEST = 8 << 20  # no record of the journal is longer, and what says so is garbage
 _LOG_HEADER, _FRAME_HEADER = 32, 24
 
@@ -90,7 +90,7 @@ class Pages:
         if len(kinds) != _COLUMNS or kinds[0] != 0 or kinds[-1] < 12 or kinds[-1] % 2:
             return None
         line = record[end + sum(map(_width, kinds[:-1])) :]
-        return line if len(line) == _width(kinds[-1]) and line.startswith(_LINE) else None
+        return line if len(line) == _width(kinds[-1]) and line.startswith(_EVENT) else None
 
     def _payload(self, page: bytes, start: int, length: int) -> bytes:
         """A cell's content, put together from its page and those it runs over into."""

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from spark_plugin import forks
-from spark_plugin.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable, UnfitRow
+from spark_plugin.errors import StoreCorrupt, StoreError, StoreLocked, StoreTooNew, StoreUnavailable, UnfitRow
 from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
 from spark_plugin.store.connection import Connection
 
@@ -44,6 +44,14 @@ class SqliteReader:
         sql = f"SELECT {_EVENT} FROM events {where} ORDER BY position {order} LIMIT ?"
         return [EventRow(*row) for row in self._rows(sql, (*values, -1 if limit is None else limit))]
 
+    def heard_of(self, tasks: Iterable[str], before: int) -> set[str]:
+        found: set[str] = set()
+        for some in _portions(tasks):
+            marks = ",".join("?" * len(some))
+            sql = f"SELECT DISTINCT task_id FROM events WHERE task_id IN ({marks}) AND position < ?"
+            found.update(task for (task,) in self._rows(sql, (*some, before)))
+        return found
+
     def count(self, which: Filter) -> int:
         if which == Filter():
             return self.position()
@@ -68,7 +76,7 @@ class SqliteReader:
         return dict(self._rows("SELECT key, data FROM read_models WHERE kind = ? ORDER BY key", (kind,)))
 
     def counters(self) -> dict[str, int]:
-        return dict(self._rows("SELECT name, n FROM counters ORDER BY name"))
+        return dict(self._rows("SELECT name, CAST(n AS INTEGER) FROM counters ORDER BY name"))
 
     def snapshot(self, version: str) -> bytes | None:
         rows = self._rows("SELECT data FROM snapshots WHERE version = ?", (version,))
@@ -89,8 +97,7 @@ class SqliteTransaction(SqliteReader):
             by_source.setdefault(source, []).append(event_id)
         found: set[tuple[str, str]] = set()
         for source, ids in by_source.items():
-            for start in range(0, len(ids), _IDS_AT_ONCE):
-                some = ids[start : start + _IDS_AT_ONCE]
+            for some in _portions(ids):
                 marks = ",".join("?" * len(some))
                 sql = f"SELECT source, id FROM events WHERE source = ? AND id IN ({marks})"
                 found.update(self._rows(sql, (source, *some)))
@@ -343,6 +350,13 @@ def _log_ahead(db: sqlite3.Connection) -> None:
             time.sleep(0.02)
 
 
+def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids, as many at once as a statement takes."""
+    left = list(ids)
+    for start in range(0, len(left), _IDS_AT_ONCE):
+        yield left[start : start + _IDS_AT_ONCE]
+
+
 def _where(which: Filter, type_column: str) -> tuple[str, tuple[object, ...]]:
     terms = {
         f"{type_column} = ?": which.type,
@@ -371,7 +385,8 @@ def translated(where: str) -> Iterator[None]:
             raise UnfitRow(where, f"a value cannot be stored: {error}") from error
         raise StoreUnavailable(where, f"is closed: {error}", "open it again") from error
     except sqlite3.OperationalError as error:
-        raise StoreUnavailable(where, f"cannot be used now: {error}") from error
+        locked = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        raise (StoreLocked if locked else StoreUnavailable)(where, f"cannot be used now: {error}") from error
     except sqlite3.DatabaseError as error:
         raise StoreCorrupt(where, f"is damaged or no database: {error}") from error
     except sqlite3.Error as error:

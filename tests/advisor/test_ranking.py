@@ -64,3 +64,9 @@ def test_advice_is_about_its_subject_and_whom_its_action_names(subjects, expecte
         advisory("nobody's"),
     ]
     assert names(about(advisories, subjects)) == expected
+
+
+def test_an_action_that_names_nobody_readable_is_about_nobody():
+    """An action is a plugin's own; one odd one must not silence the advice about everybody."""
+    odd = [advisory("odd", agent=["ada"]), advisory("odder", category={"a": 1}), advisory("mine", subject="ada")]
+    assert names(about(odd, {"ada"})) == ["mine"]

@@ -68,7 +68,7 @@ ended_well(child)
 ASKING = """
 post("t")
 assert spark.flush(20)
-lock = spark._capture._projection._lock
+lock = spark._capture._crew._projection._lock
 held = threading.Event()
 
 def hold():

@@ -26,7 +26,7 @@ class Watched:
         self.calls: list[str] = []
         self._taken: list[tuple[int, str]] = []
 
-    def begin(self, transaction: Transaction) -> None:
+    def begin(self, transaction: Transaction, events: Sequence[Event]) -> None:
         self.calls.append("begin")
         self._taken = []
 

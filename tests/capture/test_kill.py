@@ -142,7 +142,7 @@ def test_kill_9_loses_nothing_acknowledged_and_stores_nothing_twice(url: str, di
     with closing(open_store(url)) as store:
         assert store.check() == []
         recovered = Run(store)
-        assert recovered.contents() == Run().take(codec.decode(row.data) for row in store.events(Filter())).contents()
+        assert recovered.contents() == Run().take(codec.restored(row.data) for row in store.events(Filter())).contents()
 
 
 def test_killed_between_commit_and_release_an_event_is_stored_once(url: str, directory: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ import pytest
 from spark_hooks import Receipt, hookimpl, signals
 from spark_hooks.events import Event, TaskPosted
 from spark_plugin import Settings, Spark, register
-from spark_plugin.capture import Capture, waiting
+from spark_plugin.capture import Capture, Carrier, Drainer, JournalTerms, carrier, waiting
 from spark_plugin.capture.journal import Journal
 from spark_plugin.capture.record import encode
 from spark_plugin.errors import UnfitRow
-from spark_plugin.projection import Projection
-from spark_plugin.store import EventRow, Filter, open_store, path_of
+from spark_plugin.projection import Projection, projection
+from spark_plugin.store import EventRow, Filter, open_store, path_of, sqlite
 from spark_plugin.store.sqlite import SqliteTransaction
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -102,6 +103,7 @@ def test_events_wait_while_a_stranger_holds_the_lock(
             assert spark.trouble is not None and "locked" in spark.trouble
             assert advice(spark) == {"process:capture-stalled": "system_health"}
             assert spark.status()["capture"]["lag"] == 2
+            assert spark.status()["trouble"] == spark.trouble
             assert spark.events.count() == 0, "readers go on"
         eventually(lambda: spark.flush(5))
         assert (spark.trouble, spark.events.count()) == (None, 2)
@@ -142,6 +144,50 @@ def test_what_was_known_is_still_said_while_the_store_is_locked(
             assert spark.hooks.advisories(subject="bo") == before
             assert spark.hooks.recommend("open") == choice
             assert spark.hooks.predict("open").success
+
+
+def test_who_begins_while_a_stranger_holds_the_lock_knows_what_is_stored(
+    swarm: Swarm, settings: Settings, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading takes no lock: the first question waits for the state to be read, and for nothing else."""
+    monkeypatch.setattr(sqlite, "BUSY_S", 2 * projection.PATIENCE_S)
+    with register(swarm, settings=settings) as spark:
+        post(swarm, "a", candidates=["ada"])
+        assert spark.flush(60)
+    with locked(url), register(swarm, settings=settings) as spark:
+        assert spark.hooks.predict("a").success
+
+
+def test_a_state_that_never_comes_is_waited_for_once(swarm: Swarm, settings: Settings, url: str) -> None:
+    """Over all questions, not at each: an event loop has other things to do."""
+    open_store(url).close()
+    with closing(sqlite3.connect(path_of(url), isolation_level=None)) as stranger:
+        stranger.execute("PRAGMA locking_mode = EXCLUSIVE")
+        stranger.execute("BEGIN EXCLUSIVE")
+        with register(swarm, settings=settings) as spark:
+            start = time.monotonic()
+            for _ in range(40):
+                assert spark.hooks.advisories(subject="ada") == []
+            assert time.monotonic() - start < 10 * projection.PATIENCE_S
+            stranger.execute("ROLLBACK")
+            stranger.close()
+
+
+def test_a_lock_is_tried_again_at_once_and_not_ever_less_often(
+    swarm: Swarm, settings: Settings, url: str, impatient: None, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody flushes here: that would wake the drainer."""
+    monkeypatch.setattr(carrier, "LAST_RETRY_S", 3600.0)
+    open_store(url).close()
+    with register(swarm, settings=settings) as spark:
+        with locked(url):
+            post(swarm, "a")
+            eventually(lambda: spark.trouble)
+            time.sleep(2.0)
+        released = time.monotonic()
+        eventually(lambda: spark.events.count() == 1)
+        assert time.monotonic() - released < 1.0
+    assert stored(url) == ["a"]
 
 
 def test_a_store_replaced_by_something_else_is_told_and_never_overwritten(
@@ -222,12 +268,34 @@ def test_a_full_disk_drops_until_there_is_room_again(
             receipts = post(swarm, *(f"e{n}" for n in range(100)))
             assert states(receipts) == {"journaled", "dropped"}
             assert "No space left" in receipts[-1].reason
-        assert states(post(swarm, "after")) == {"journaled"}
+        eventually(lambda: receipts.extend(post(swarm, f"after{len(receipts)}")) or receipts[-1].state == "journaled")
         eventually(lambda: spark.flush(5))
         lost = sum(receipt.state == "dropped" for receipt in receipts)
         assert spark.status()["capture"]["dropped"] == lost
         assert "process:capture-dropped" in advice(spark)
-    assert stored(url) == [receipt.event_id for receipt in receipts if receipt.state == "journaled"] + ["after"]
+    assert stored(url) == [receipt.event_id for receipt in receipts if receipt.state == "journaled"]
+
+
+def test_a_full_disk_is_left_alone_for_a_while(
+    directory: Path, small_segments: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To be told again and again that there is no room costs senders milliseconds each time."""
+    journal = Journal(directory)
+    asked: list[object] = []
+
+    def no_space_again(*what: object) -> None:
+        asked.append(what)
+        no_space()
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.posix_fallocate", no_space_again)
+        for _ in range(100):
+            with suppress(OSError):
+                journal.append(bytes(1000))
+        assert len(asked) == 1
+    journal._no_room_until = time.monotonic()
+    journal.append(bytes(1000))
+    journal.close(drained=True)
 
 
 def test_while_the_disk_is_full_what_was_journaled_is_stored(
@@ -469,10 +537,19 @@ def test_what_was_sent_before_the_end_is_stored_when_it_has_come(
             event = TaskPosted(task_id="t", description="", id="last", source="/s", time=1.0)
             assert capture.take(event).state == "journaled"
             taken.set()
-            eventually(lambda: capture._drainer and capture._drainer._stop_asked)
+            eventually(lambda: drainers and drainers[0]._stop_asked)
         return {}
 
-    capture = Capture(directory, lambda: open_store(url), Projection(), batch=10, tallies=in_the_middle_of_a_step)
+    class Crew:
+        def begin(self, journal, tallies, told):
+            carrier = Carrier(directory, lambda: open_store(url), Projection(), batch=10, redact=lambda: None)
+            drainers.append(Drainer(journal, carrier, tallies=tallies, told=told))
+            return drainers[0]
+
+        def renew(self, wake): ...
+
+    drainers: list[Drainer] = []
+    capture = Capture(directory, JournalTerms(), Crew(), tallies=in_the_middle_of_a_step)
     started.set()
     assert taken.wait(60)
     capture.close()

@@ -220,6 +220,17 @@ class StoreContract:
             keys = {("/swarm", f"e{position}") for position in range(1, 4001)}
             assert transaction.known(keys) == {("/swarm", f"e{position}") for position in range(1, 2001)}
 
+    def test_tasks_heard_of_before_a_position(self, store: Store) -> None:
+        append(store, *(event(n, task_id=f"t{n % 700}") for n in range(1, 1001)), event(1001, task_id=None))
+        every = {f"t{n}" for n in range(1000)}
+        assert store.heard_of(every, 2000) == {f"t{n}" for n in range(700)}
+        assert store.heard_of(every, 3) == {"t1", "t2"}
+        assert store.heard_of({"t5", "strange"}, 6) == {"t5"}
+        assert store.heard_of({"t5"}, 5) == store.heard_of((), 2000) == set()
+        with store.transaction() as transaction:
+            transaction.append([event(1002, task_id="new")])
+            assert transaction.heard_of({"new"}, 2000) == {"new"}
+
     @over_one_store
     @given(which=filters, limit=limits, newest_first=st.booleans())
     def test_filters_limits_and_order_of_events(

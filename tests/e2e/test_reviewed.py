@@ -148,7 +148,9 @@ def test_one_plugin_of_the_swarm_that_raises_does_not_silence_the_others(own_sto
 def test_dropped_events_are_advised_of_outside_the_process_too(spark, own_store):
     swarm = Swarm()
     with register(swarm) as live:
-        [(_, receipt)] = signals.custom.send(swarm, type="big", blob=["x" * 60_000] * 100)
+        [(_, receipt)] = signals.task_posted.send(
+            swarm, task_id="big", description="", candidates=[f"{n:0500}" for n in range(10_000)]
+        )
         assert receipt.state == "dropped"
         signals.agent_joined.send(swarm, agent_id="ada")
         live.flush()

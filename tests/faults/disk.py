@@ -138,6 +138,8 @@ class Disk:
     def _renamed(self, step: Step, path: Path, other: Path) -> None:
         directory = self._by_path.get(path.parent)
         assert isinstance(directory, Directory), path
+        if step.kind in "RU" and path not in self._by_path:
+            return  # whoever made it died before the log had it
         if step.kind == "U":
             directory.take_away(path.name)
             del self._by_path[path]

@@ -17,7 +17,7 @@ from spark_hooks.events import TaskPosted
 from spark_hooks.plugins import Plugins
 from spark_plugin import Spark, builtin, codec
 from spark_plugin.builtin import Answers, Recorder
-from spark_plugin.capture import Capture, capture, drainer, journal
+from spark_plugin.capture import Capture, Carrier, capture, carrier, journal
 from spark_plugin.capture.drainer import Drainer
 from spark_plugin.capture.journal import Journal
 from spark_plugin.capture.segment import Segment
@@ -29,19 +29,20 @@ from spark_plugin.store.sqlite import SqliteStore, SqliteTransaction
 
 SENDING = [
     (bridge, "build"), (bridge, "stamped"), (bridge, "_now"), (Stamp, "__call__"), (Stamp, "_own"), (Bridge, "_event"),
-    (Bridge, "receive"), (Plugins, "notify"), (Plugins, "_told"), (Plugins, "failed"), (Recorder, "event_captured"),
-    (Capture, "take"), (Capture, "_drop"), (capture, "encode"), (Journal, "append"), (Journal, "_taken_in"),
-    (Journal, "_roll"), (Segment, "append"), (Segment, "fits"),
+    (Bridge, "receive"), (Plugins, "notify"), (Plugins, "_told"), (Plugins, "failed"), (Plugins, "timed"),
+    (Recorder, "event_captured"), (Capture, "take"), (Capture, "_drop"), (capture, "encode"), (Journal, "append"),
+    (Journal, "_taken_in"), (Journal, "_roll"), (Segment, "append"), (Segment, "fits"),
 ]  # fmt: skip
 """What happens in the sender's thread."""
 STORING = [
-    (Journal, "prepare"), (Journal, "read"), (Segment, "records"), (drainer, "decode"), (drainer, "redacted"),
-    (drainer, "ingest"), (SqliteStore, "_begun"), (SqliteTransaction, "known"), (SqliteTransaction, "position"),
-    (SqliteTransaction, "append"), (SqliteTransaction, "derive"), (SqliteTransaction, "publish"),
-    (SqliteTransaction, "save_snapshot"), (SqliteTransaction, "_many"), (codec, "encode"), (Journal, "release"),
-    (Segment, "release"), (Segment, "_note"), (Segment, "remove"), (Drainer, "_step"), (Drainer, "_carry"),
-    (Drainer, "_read"), (Drainer, "_tell"), (Drainer, "_failed"), (Drainer, "_mend"), (Drainer, "_rest"),
-    (Drainer, "untold"), (Capture, "tallies"), (SqliteStore, "close"),
+    (Journal, "prepare"), (Journal, "read"), (Segment, "records"), (Segment, "keep_at_hand"), (carrier, "decode"),
+    (carrier, "redacted"), (carrier, "ingest"), (SqliteStore, "_begun"), (SqliteTransaction, "known"),
+    (SqliteTransaction, "position"), (SqliteTransaction, "append"), (SqliteTransaction, "derive"),
+    (SqliteTransaction, "publish"), (SqliteTransaction, "save_snapshot"), (SqliteTransaction, "_many"),
+    (codec, "stored"), (Journal, "release"), (Segment, "release"), (Segment, "_note"), (Segment, "remove"),
+    (Drainer, "_move"), (Drainer, "_step"), (Drainer, "_rest"), (Drainer, "untold"), (Carrier, "attempt"),
+    (Carrier, "prepare"), (Carrier, "carry"), (Carrier, "_read"), (Carrier, "tell"), (Carrier, "_failed"),
+    (Carrier, "_mend"), (Carrier, "_close_store"), (Capture, "tallies"), (SqliteStore, "close"),
 ]  # fmt: skip
 """What happens in the drainer's thread, up to the store."""
 LEARNING = [
@@ -62,8 +63,8 @@ ASKING = [
 ]  # fmt: skip
 """What happens in the thread of whoever asks."""
 ENDING = [
-    (Bridge, "close"), (Capture, "close"), (Drainer, "stop"), (Journal, "seal"), (Drainer, "_let_go"),
-    (Projection, "rest"), (Journal, "close"), (journal, "lock_path"), (Readable, "close"),
+    (Bridge, "close"), (Capture, "close"), (Drainer, "stop"), (Journal, "seal"), (Drainer, "_end"), (Carrier, "close"),
+    (Carrier, "rest"), (Projection, "rest"), (Journal, "close"), (journal, "lock_path"), (Readable, "close"),
 ]  # fmt: skip
 """What happens when Spark is closed."""
 

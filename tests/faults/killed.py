@@ -20,9 +20,9 @@ import msgspec
 
 from spark_hooks import signals
 from spark_plugin import Settings, Spark, register
-from spark_plugin.capture import dead, drainer, journal
+from spark_plugin.capture import carrier, dead, journal
+from spark_plugin.capture.carrier import Carrier
 from spark_plugin.capture.dead import DeadSet
-from spark_plugin.capture.drainer import Drainer
 from spark_plugin.capture.journal import Journal
 from spark_plugin.capture.segment import Segment
 from spark_plugin.projection import Projection, projection
@@ -43,14 +43,14 @@ STEPS: dict[str, tuple[Any, str, str]] = {
     "after publish": (SqliteTransaction, "publish", "after"),
     "after snapshot": (SqliteTransaction, "save_snapshot", "after"),
     "before commit": (Projection, "finish", "after"),
-    "after commit": (drainer, "ingest", "after"),
+    "after commit": (carrier, "ingest", "after"),
     "before release": (Journal, "release", "before"),
     "between note and wipe": (Segment, "_note", "after"),
     "after release": (Journal, "release", "after"),
     "before removal of a segment": (Segment, "remove", "before"),
     "after removal of a segment": (Segment, "remove", "after"),
     "making a segment": (journal, "Segment", "after"),
-    "in close, before the last snapshot": (Drainer, "_let_go", "before"),
+    "in close, before the last snapshot": (Carrier, "close", "before"),
     "in close, after the last snapshot": (Projection, "rest", "after"),
     "in close, before the journal": (Journal, "close", "before"),
     "in close, before its lock goes": (journal, "lock_path", "before"),
@@ -58,8 +58,8 @@ STEPS: dict[str, tuple[Any, str, str]] = {
 """Where a process may kill itself: before or after a function's n-th call."""
 
 RECOVERY = {
-    "recovery: before anything": (Drainer, "_recover", "before"),
-    "recovery: after a batch": (drainer, "ingest", "after"),
+    "recovery: before anything": (Carrier, "recover", "before"),
+    "recovery: after a batch": (carrier, "ingest", "after"),
     "recovery: before the set is removed": (DeadSet, "remove", "before"),
     "recovery: among its files": (dead, "is_ours", "after"),
     "recovery: before the lock goes": (dead, "lock_path", "before"),

@@ -48,6 +48,8 @@ class Recorded:
                     os.pwrite(self._descriptor, now[start : start + SECTOR], start)
             self._written = now
 
+    def populate(self, start: int, end: int) -> None: ...
+
     def sync(self) -> None:
         self.leak()
         os.fdatasync(self._descriptor)
@@ -100,7 +102,7 @@ def break_(mutant: str) -> None:
         sqlite.SqliteStore.__init__ = lambda self, path, url, **how: init(self, path, url, **(how | {"durable": False}))  # type: ignore[method-assign]
     elif mutant == "wiped before it is noted":
         release = Segment.release
-        Segment.release = lambda self, start, end, durable=False: release(self, start, end)  # type: ignore[method-assign]
+        Segment.release = lambda self, *where, durable=False: release(self, *where)  # type: ignore[method-assign]
     elif mutant == "names not synced":
         journal._sync_directory = lambda directory: None
     elif mutant == "names above not synced":

@@ -52,7 +52,7 @@ def started_again(url: str, directory: Path) -> Recovered:
     with closing(open_store(url)) as store:
         rows = store.events(Filter())
         times = Counter((row.source, row.id) for row in rows)
-        found, rebuilt = Run(store).contents(), Run().take(codec.decode(row.data) for row in rows).contents()
+        found, rebuilt = Run(store).contents(), Run().take(codec.restored(row.data) for row in rows).contents()
         return Recovered(
             {row.id: row.task_id or "" for row in rows},
             [name for (_, name), n in times.items() if n > 1],

@@ -110,7 +110,7 @@ def damaged(path: Path, url: str) -> dict[str, str]:
     copy = path.with_name("copy.db")
     copy.write_bytes(content)
     copy.with_name("copy.db-wal").write_bytes(log)
-    return {event.id: event.task or "" for event in map(codec.decode, readable_events(copy))}
+    return {event.id: event.task or "" for event in map(codec.restored, readable_events(copy))}
 
 
 def live(url: str, name: str, tasks: int) -> None:

@@ -20,7 +20,7 @@ from spark_hooks.bridge import Bridge, Stamp
 from spark_hooks.events import Event
 from spark_hooks.plugins import Call, Plugins
 from spark_plugin import Settings, Spark, register
-from spark_plugin.capture import capture, drainer, journal
+from spark_plugin.capture import Carrier, capture, carrier, journal
 from spark_plugin.capture.drainer import Drainer
 from spark_plugin.coordinator import SwarmCoordinator
 from spark_plugin.projection import projection
@@ -70,9 +70,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (journal, "MAX_RECORD", 8 << 10),
         (projection, "SNAPSHOT_EVERY", 20),
         (projection, "PATIENCE_S", 0.01),
-        (drainer, "FIRST_RETRY_S", 0.002),
-        (drainer, "LAST_RETRY_S", 0.01),
-        (drainer, "POLL_S", 0.002),
+        (carrier, "FIRST_RETRY_S", 0.002),
+        (carrier, "LAST_RETRY_S", 0.01),
+        (carrier, "POLL_S", 0.002),
         (capture, "RETRY_S", 0.01),
     ):
         monkeypatch.setattr(module, name, value)
@@ -304,7 +304,8 @@ def test_unguarded_questions_would_be_noticed(tmp_path, monkeypatch):
 
 @pytest.mark.mutant("F19", "the drainer ends with what it met")
 def test_a_drainer_that_ends_would_be_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(Drainer, "_try", lambda self, retry: (self._step(), retry))
+    monkeypatch.setattr(Carrier, "attempt", lambda self, step: step())
+    monkeypatch.setattr(Drainer, "run", run_until_it_fails)
     with pytest.raises(AssertionError, match="died of"):
         judge(run(tmp_path, (SqliteTransaction, "append"), "OSError", 3, "storing"))
 
@@ -325,6 +326,12 @@ def test_stored_after_plugins_saw_it_an_event_would_be_altered(tmp_path, monkeyp
     )
     with pytest.raises(AssertionError, match="beside it nothing is stored"):
         judge(run_beside_plugin(tmp_path / "store", misbehaving.changing, ["score_importance"]))
+
+
+def run_until_it_fails(drainer: Drainer) -> None:
+    while not drainer._stop_asked:
+        drainer._rest(0.002 * (not drainer._move()))
+    drainer._end()
 
 
 def reraise(bridge: Bridge, cls: type[Event], error: BaseException) -> Receipt:

@@ -13,7 +13,7 @@ import pytest
 
 from spark_hooks import signals
 from spark_plugin import Settings, register
-from spark_plugin.capture import drainer
+from spark_plugin.capture import carrier
 from spark_plugin.redaction import pairs, tokens
 from tests.faults.matrix import size
 from tests.redaction.planting import KNOWN, OTHERS, PAIRS, PLACES, Planted, look_alike, plant
@@ -115,7 +115,7 @@ def test_planted_secrets_are_nowhere(tmp_path, seed, caplog, reached):
 @pytest.mark.mutant("S5", "nothing is redacted")
 def test_without_redaction_they_are_found(tmp_path, seed, caplog, monkeypatch):
     """The mutant: the same search, with redaction switched off, must find them all."""
-    monkeypatch.setattr(drainer, "redacted", lambda event, redact: event)
+    monkeypatch.setattr(carrier, "redacted", lambda event, redact: event)
     outcome = run(tmp_path, seed, SIZE, caplog)
     assert len(outcome.leaked) == len(outcome.planted)
     assert any("spark.db" in where for where in outcome.leaked.values())

@@ -6,6 +6,7 @@ import enum
 import itertools
 import math
 import uuid
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -331,3 +332,66 @@ def test_what_contains_itself_many_times_stays_small():
     ring: list[object] = []
     ring.extend([ring] * 5)
     assert len(msgspec.json.encode(cleaning.plain(ring))) < 4 * 1024 * 1024
+
+
+class Endless(list):
+    def __iter__(self) -> Iterator[object]:
+        return itertools.count()
+
+
+class EndlessSet(set):
+    def __iter__(self) -> Iterator[object]:
+        return itertools.count()
+
+
+@pytest.mark.parametrize("endless", [Endless([1]), EndlessSet({1})], ids=["list", "set"])
+def test_what_has_no_end_is_cut(endless):
+    assert len(cleaning.plain(endless)) == cleaning.MAX_ITEMS + 1
+
+
+def test_many_long_texts_stay_within_a_few_mebibytes():
+    """One text, a thousand times in a list, costs its sender nothing: it must not cost Spark 640 MiB."""
+    for long in ("x" * cleaning.MAX_TEXT, "\U0001f642" * cleaning.MAX_TEXT, b"x" * cleaning.MAX_TEXT):
+        for many in ([long] * 10_000, {str(n): long for n in range(10_000)}, [[long] * 10] * 1000):
+            cleaned = cleaning.plain(many)
+            assert len(msgspec.json.encode(cleaned)) < 3 * 1024 * 1024
+            assert cleaning.plain(cleaned) == cleaned
+    keys = cleaning.plain({"\U0001f642" * 400 + str(n): n for n in range(10_000)})
+    assert len(msgspec.json.encode(keys)) < 3 * 1024 * 1024
+
+
+@bounded
+@given(st.recursive(odd_leaves | long_text, lambda inside: st.lists(inside) | st.dictionaries(any_text, inside)))
+def test_once_is_enough_also_where_texts_use_up_the_bound(value):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cleaning, "MAX_ITEMS", 20)
+        patch.setattr(cleaning, "_BYTES_OF_A_VALUE", 4)
+        cleaned = cleaning.plain(value)
+        assert cleaning.plain(cleaned) == cleaned
+
+
+class Gone:
+    pass
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, MemoryError, StopIteration])
+def test_a_value_that_raises_anything_is_unprintable(error):
+    def leave(self: object) -> str:
+        raise error
+
+    leaving = type("Leaving", (), {"__str__": leave, "__repr__": leave, "tolist": leave})()
+    assert cleaning.plain([leaving]) == ["[unprintable Leaving]"]
+
+
+def test_of_a_weak_reference_to_what_is_gone_not_even_the_class_can_be_asked():
+    assert "unprintable" in cleaning.plain([weakref.proxy(Gone())])[0]
+
+
+def test_the_name_of_a_class_is_of_a_readable_length():
+    class Nameless(type):
+        @property
+        def __name__(cls) -> str:
+            raise RuntimeError("no")
+
+    assert cleaning.class_name(Nameless("Own", (), {})()) == "Own"
+    assert len(cleaning.class_name(type("x" * 10_000_000, (), {})())) == 80

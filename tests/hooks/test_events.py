@@ -28,6 +28,8 @@ from spark_hooks.events import (
     ToolExecuted,
     bare,
     build,
+    changed,
+    checked,
 )
 
 FULL: dict[type[Event], dict[str, object]] = {
@@ -240,15 +242,22 @@ def test_an_event_is_frozen():
 
 def test_a_changed_copy_is_validated_again():
     event = build(BidSubmitted, FULL[BidSubmitted])
-    assert msgspec.structs.replace(event, bid=2).bid == 2.0
+    assert changed(event, bid=2).bid == 2.0
     with pytest.raises(InvalidEvent, match="bid must be a finite number"):
-        msgspec.structs.replace(event, bid=NAN)
+        changed(event, bid=NAN)
 
 
-def test_an_event_of_garbage_on_disk_is_refused_when_decoded():
-    data = msgspec.json.encode({"$": "bid_submitted", "task_id": "t1", "agent_id": "ada", "bid": -1.0})
-    with pytest.raises(msgspec.ValidationError, match="bid must not be negative"):
-        msgspec.json.decode(data, type=BidSubmitted)
+def test_an_event_made_by_a_way_that_does_not_check_can_be_checked():
+    event = msgspec.structs.replace(build(BidSubmitted, FULL[BidSubmitted]), bid=NAN)
+    with pytest.raises(InvalidEvent, match="bid must be a finite number"):
+        checked(event)
+
+
+@pytest.mark.parametrize("garbage", [{"bid": "much"}, {"task_id": None}, {"agent_id": 5}, {"$": "strange"}])
+def test_garbage_on_disk_is_refused_when_it_is_decoded(garbage):
+    data = {"$": "bid_submitted", "task_id": "t1", "agent_id": "ada", "bid": 1.0, **garbage}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(msgspec.json.encode(data), type=BidSubmitted)
 
 
 # --- what becomes of what is accepted --------------------------------------------------------------------------------

@@ -12,13 +12,14 @@ import warnings
 import weakref
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
 import spark_hooks
 from spark_hooks import InvalidEvent, Receipt, events, hookimpl, signals, specs
-from spark_hooks.bridge import Bridge, Stamp, bridge_of
-from spark_hooks.events import EVENT_TYPES, BidSubmitted, CustomEvent, TaskFailed, TaskPosted
+from spark_hooks.bridge import MAX_REASONS, OTHER_REASONS, Bridge, Stamp, bridge_of
+from spark_hooks.events import EVENT_TYPES, BidSubmitted, CustomEvent, Event, TaskFailed, TaskPosted
 from spark_hooks.plugins import Plugins
 from spark_hooks.signals import SIGNALS
 from spark_plugin import codec
@@ -440,7 +441,61 @@ def test_many_kinds_of_custom_events_make_few_kinds_of_refusals(swarm):
     assert len(swarm.bridge.rejected) == 1
 
 
-@pytest.mark.parametrize("missing", [{}, {"type": None}, {"type": 5}, {"type": ""}, {"type": object()}])
+def test_reasons_beyond_a_bound_are_counted_together(swarm):
+    for n in range(MAX_REASONS + 100):
+        assert swarm.send("task_failed", task_id=type(f"Odd{n}", (), {})()).state == "rejected"
+    assert swarm.bridge.rejected.total() == MAX_REASONS + 100
+    assert swarm.bridge.rejected[OTHER_REASONS] == 100
+
+
+def test_a_reason_is_of_a_readable_length(swarm):
+    assert len(swarm.send("task_failed", task_id=type("x" * 10_000_000, (), {})()).reason) < 200
+
+
+@pytest.mark.parametrize("method", ["__str__", "__bool__", "__class__", "__len__"])
+@pytest.mark.parametrize("error", [ValueError, SystemExit, GeneratorExit])
+def test_a_value_may_raise_anything_and_reaches_nobody(swarm, method, error):
+    def leave(*_: object) -> object:
+        raise error
+
+    leaving = type("Leaving", (), {method: property(leave) if method == "__class__" else leave})()
+    for name in ("task_id", "reason", "cost", "note", "event_id", "time", "event"):
+        receipt = swarm.send("task_failed", **{"task_id": "t1", name: leaving})
+        assert receipt.state in ("journaled", "rejected")
+        assert receipt.state == "journaled" or receipt.reason
+
+
+class Own(Event, frozen=True, kw_only=True, tag="own"):
+    """A class of events that Spark cannot store."""
+
+    type = "own"
+
+
+class Heir(TaskFailed, frozen=True, kw_only=True, tag="heir"):
+    """One that only looks like one it can."""
+
+
+@pytest.mark.parametrize("event", [Event(), Own(), Heir(task_id="t1")], ids=["base", "own", "heir"])
+def test_an_event_of_a_class_of_its_own_is_refused_and_not_journaled(swarm, event):
+    """Acknowledged, it would be lost: no decoder knows it."""
+    receipt = swarm.send("task_failed", event=event)
+    assert (receipt.state, swarm.keeper.events) == ("rejected", [])
+    assert "send a CustomEvent" in receipt.reason
+
+
+def test_what_was_changed_in_an_event_since_it_was_built_is_cleaned_once_more(swarm):
+    event = TaskFailed(task_id="t1", id="e", source="/s", time=1.0, writer="w", extra={"n": 1}, attributes={"a": "b"})
+    event.extra["x"] = "\ud800"
+    event.attributes["y"] = {1: object}
+    assert swarm.send("task_failed", event=event).state == "journaled"
+    assert swarm.last.extra == {"n": 1, "x": "\ufffd"}
+    assert codec.decode(codec.encode(swarm.last)) == swarm.last
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [{}, {"type": "swarm."}, {"type": "swarm. "}, {"type": None}, {"type": 5}, {"type": ""}, {"type": object()}],
+)
 def test_a_custom_event_without_a_type_is_refused(swarm, missing):
     receipt = swarm.send("custom", subject="s", **missing)
     assert receipt.state == "rejected"
@@ -621,3 +676,9 @@ def test_the_classes_and_signals_fit(swarm):
     for event in (TaskPosted(task_id="t1", description=""), BidSubmitted(task_id="t1", agent_id="ada", bid=1)):
         swarm.send("custom", event=event)
         assert told[-1][0] == event.type
+
+
+def test_an_event_that_was_changed_behind_our_back_is_checked_when_it_is_sent(swarm):
+    event = BidSubmitted(task_id="t1", agent_id="ada", bid=1.0, id="e1", source="/s", time=1.0, writer="w")
+    receipt = swarm.send("bid_submitted", event=msgspec.structs.replace(event, bid=float("nan")))
+    assert receipt.state == "rejected" and "bid must be a finite number" in receipt.reason

@@ -13,7 +13,7 @@ from tests.projection.swarmlog import FAIR, Run, random_log, record, stamped
 
 
 def contents_of_one_that_heard_it_all(store: Store) -> dict[str, object]:
-    return Run().take(codec.decode(row.data) for row in store.events(Filter())).contents()
+    return Run().take(codec.restored(row.data) for row in store.events(Filter())).contents()
 
 
 def test_a_state_is_read_anew_from_a_log_that_is_another(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from spark_hooks.events import CustomEvent, Event
-from spark_plugin.projection import park, published, tasks
+from spark_plugin.projection import park, projector, published, tasks
 from tests.projection.swarmlog import (
     NOON,
     Run,
@@ -193,3 +193,55 @@ def test_a_word_of_nobody_that_was_given_up_is_known_when_the_task_is_read_back(
     roomy = Run(batch=2).take(log)
     monkeypatch.setattr(tasks, "MAX_TASKS", 2)
     assert Run(batch=2).take(log).contents() == roomy.contents()
+
+
+def test_what_waited_is_taken_in_the_order_of_the_log() -> None:
+    """Found by random histories: a worker's two words keep their order, also when the award stands between them."""
+    run = Run().take(stamped([completed("t1", "ada"), assigned("t1", "ada"), failed("t1", "ada"), posted()]))
+    [row] = run.rows()
+    assert row["actual"]["succeeded"]
+    assert row["positions"]["outcome"] == 1
+
+
+def test_a_word_of_nobody_is_about_the_first_award_that_waited() -> None:
+    run = Run().take(
+        stamped([failed("t1"), completed("t1", "bo"), assigned("t1", "ada"), assigned("t1", "bo"), posted()])
+    )
+    assert [(row["award"]["agent_id"], row["actual"]["succeeded"]) for row in run.rows()] == [
+        ("ada", False),
+        ("bo", True),
+    ]
+
+
+def test_a_full_park_of_one_task_is_released_at_once() -> None:
+    """Each outcome waits for an award behind all of them."""
+    agents = [f"a{n}" for n in range(park.MAX_PARKED // 2)]
+    early = [*(completed("t1", agent) for agent in agents), *(assigned("t1", agent) for agent in agents)]
+    run = Run().take(stamped([*early, posted()], step=1.0))
+    assert run.summary()["predictions"]["evaluated"] == len(agents)
+
+
+@pytest.mark.parametrize("early", [assigned("t", "ada"), bid("t", "ada", 5.0)], ids=["award", "bid"])
+def test_what_waited_in_vain_is_known_when_the_task_is_read_back_though_the_post_came_after_all(
+    monkeypatch: pytest.MonkeyPatch, early: Event
+) -> None:
+    """Found by random histories (seed 100): an outcome of nobody's waited anew once the task had left memory."""
+    log = [
+        *at(0, early),
+        *tick(24.5),
+        *at(25, posted("t"), posted("a"), posted("b"), posted("c")),
+        *at(26, completed("t", "bo")),
+    ]
+    roomy = Run(batch=2).take(log)
+    assert (roomy.summary()["unmatched"], roomy.summary()["parked"]) == (1, 0)
+    monkeypatch.setattr(tasks, "MAX_TASKS", 2)
+    narrow = Run(batch=2).take(log)
+    assert narrow.contents() == roomy.contents()
+    assert narrow.restarted(snapshot=True).take([]).dump() == narrow.dump()
+
+
+def test_the_tasks_that_waited_in_vain_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(park, "MAX_PARKED", 2)
+    monkeypatch.setattr(projector, "MAX_WAITED", 3)
+    run = Run(batch=3).take(stamped([bid(f"t{n}", "ada", 1.0) for n in range(20)]))
+    assert list(run.state.waited) == ["t15", "t16", "t17"]

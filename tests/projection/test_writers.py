@@ -52,7 +52,7 @@ def store(url: str) -> Iterator[Store]:
 
 def heard_by_one(store: Store) -> dict[str, Any]:
     """What one process makes of the same log, in the order of the store."""
-    return Run(batch=7).take(codec.decode(row.data) for row in store.events(Filter())).contents()
+    return Run(batch=7).take(codec.restored(row.data) for row in store.events(Filter())).contents()
 
 
 def test_two_projections_in_turns(store: Store) -> None:
@@ -70,7 +70,7 @@ def test_what_one_writer_undoes_the_other_never_saw(store: Store) -> None:
     one, other = Run(store), Run(store)
     one.take(log[:50])
     with store.transaction() as transaction:
-        one.projection.begin(transaction)
+        one.projection.begin(transaction, [])
         one.projection.project(transaction.position() + 1, log[60])
     one.projection.abort()
     other.take(log[50:100])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from spark_advisor.records import Compared, compared
 from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
-from spark_hooks.views import SwarmView, Touched
+from spark_hooks.views import OUTCOMES, SwarmView, Touched
 
 MIN_OUTCOMES = 8
 MIN_GAP = 0.05
@@ -17,6 +17,7 @@ class ExcellingAgents:
     """The success of an agent, or of an agent in a category, lies above that of the others with 99% confidence."""
 
     name = "excelling_agents"
+    watches = OUTCOMES
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
         for record in compared(view, touched, at_least=MIN_OUTCOMES):

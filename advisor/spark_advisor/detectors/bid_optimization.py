@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from spark_advisor.statistics import Z95, Z99, mean_interval, percent
 from spark_hooks.records import Finding
-from spark_hooks.views import SwarmView, Touched
+from spark_hooks.views import AWARDS, OUTCOMES, SwarmView, Touched
 
 MIN_AWARDS = 10
 DEAR = 0.95  # of the reserve
@@ -19,6 +19,7 @@ class DearCategories:
     """A category's winning bids lie so close to the reserve that there is hardly any competition on price."""
 
     name = "dear_categories"
+    watches = AWARDS
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
         category = view.categories.get(touched.category or "")
@@ -48,6 +49,7 @@ class Overruns:
     """An agent's work costs clearly more than it bid."""
 
     name = "overruns"
+    watches = OUTCOMES
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
         agent = view.agents.get(touched.agent or "")

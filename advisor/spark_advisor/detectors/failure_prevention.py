@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from spark_advisor.records import Compared, compared
 from spark_advisor.statistics import Z99, others, percent, wilson
 from spark_hooks.records import Finding
-from spark_hooks.views import SwarmView, Touched
+from spark_hooks.views import OUTCOMES, SwarmView, Touched
 
 MIN_OUTCOMES = 5
 MIN_GAP = 0.05  # a difference smaller than this is not worth anybody's time, however certain
@@ -20,6 +20,7 @@ class FailingAgents:
     """The success of an agent, or of an agent in a category, lies below that of the others with 99% confidence."""
 
     name = "failing_agents"
+    watches = OUTCOMES
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
         for record in compared(view, touched, at_least=MIN_OUTCOMES):
@@ -55,6 +56,7 @@ class FailureStreaks:
     """An agent failed several times in a row, and its own record makes that unlikely to be chance."""
 
     name = "failure_streaks"
+    watches = OUTCOMES
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
         agent = view.agents.get(touched.agent or "")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from spark_advisor.statistics import Z95, mean_interval
 from spark_hooks.records import Advisory, Finding
-from spark_hooks.views import SwarmView, Touched
+from spark_hooks.views import OUTCOMES, SwarmView, Touched
 
 MIN_EVALUATED = 50
 Z = 3.5  # it is looked at after every outcome: a mean that wanders by chance must not trip it
@@ -16,6 +18,7 @@ class WorthlessForecasts:
     """The success forecasts score worse than the plain base rate, beyond what chance would do."""
 
     name = "worthless_forecasts"
+    watches = OUTCOMES
 
     def detect(self, view: SwarmView, touched: Touched) -> Iterable[Finding]:
         excess = view.forecasts.excess
@@ -49,6 +52,18 @@ def capture_health(trouble: str | None, lag: int, dropped: Mapping[str, int]) ->
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(dropped.items()))
         found.append(_advisory("capture-dropped", f"{lost} events were dropped", f"Lost for good: {kinds}.", lost))
     return found
+
+
+def plugin_health(switched_off: Mapping[str, str]) -> list[Advisory]:
+    """Advice about the plugins of this process that were switched off: by name, why."""
+    return [
+        msgspec.structs.replace(
+            _advisory(f"plugin-off-{name}", f"The plugin {name} is switched off", f"It was too slow: {reason}.", 1),
+            suggested_action=f"Make it quicker, then let it in again: spark.hooks.enable({name!r}).",
+            action={"action": "enable_plugin", "plugin": name},
+        )
+        for name, reason in sorted(switched_off.items())
+    ]
 
 
 def _advisory(key: str, title: str, detail: str, count: int) -> Advisory:
