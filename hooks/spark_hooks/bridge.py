@@ -13,7 +13,7 @@ from contextlib import suppress
 from spark_hooks import fields as checks
 from spark_hooks.cleaning import class_name
 from spark_hooks.errors import InvalidEvent
-from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, changed, checked, name_of, stamped
+from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, changed, checked, fresh, name_of
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Receipt
 from spark_hooks.signals import SIGNALS
@@ -32,22 +32,15 @@ class Stamp:
     def __init__(self) -> None:
         self._by_process: dict[int, tuple[str, Iterator[int]]] = {}  # after a fork, parent and child must not share ids
 
-    @property
-    def writer(self) -> str:
-        """Names this process, in every id of it."""
-        return self._own()[0]
-
-    def __call__(self) -> str:
-        writer, count = self._own()
-        return f"{writer}-{next(count):08x}"
-
-    def _own(self) -> tuple[str, Iterator[int]]:
+    def __call__(self) -> tuple[str, str]:
+        """(a new id, what names this process in every id of it)."""
         process = os.getpid()
         own = self._by_process.get(process)
         if own is None:  # setdefault, because two threads of a child may both come here
             new = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(1)
             own = self._by_process.setdefault(process, new)
-        return own
+        writer, count = own
+        return f"{writer}-{next(count):08x}", writer
 
 
 class Bridge:
@@ -86,10 +79,10 @@ class Bridge:
 
     def receive(self, cls: type[Event], fields: dict[str, object]) -> Receipt:
         """Clean and validate, then tell the plugins. What passes here cannot fail later for its own sake."""
-        event_id = self._stamp()
+        event_id, writer = self._stamp()
         given = fields.get("event_id")
         try:
-            event = self._event(cls, event_id, fields)
+            event = self._event(cls, event_id, writer, fields)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a stranger's value may raise anything, an exit too
@@ -114,14 +107,14 @@ class Bridge:
         known = reason in self.rejected or len(self.rejected) < MAX_REASONS
         self.rejected[reason if known else OTHER_REASONS] += 1
 
-    def _event(self, cls: type[Event], event_id: str, fields: dict[str, object]) -> Event:
+    def _event(self, cls: type[Event], event_id: str, writer: str, fields: dict[str, object]) -> Event:
         if _ENVELOPE.isdisjoint(fields) and cls is not CustomEvent:  # the everyday case
-            return stamped(build(cls, fields), event_id, self.source, _now(), self._stamp.writer)
+            return fresh(cls, fields, event_id, self.source, _now(), writer)
         whole = fields.get("event")
         if isinstance(whole, Event):
-            return self._completed(whole, event_id)
+            return self._completed(whole, event_id, writer)
         take = fields.pop
-        filled = {"id": event_id, "source": self.source, "time": _now(), "writer": self._stamp.writer}
+        filled = {"id": event_id, "source": self.source, "time": _now(), "writer": writer}
         own = {"id": take("event_id", None), "source": take("source", None), "time": take("time", None)}
         envelope = filled | {name: value for name, value in own.items() if value is not None and not _blank(value)}
         if cls is not CustomEvent:
@@ -132,7 +125,7 @@ class Bridge:
             return build(declared, fields, **envelope)
         return build(cls, {"type": kind, "about": about}, extra=fields, **envelope)
 
-    def _completed(self, event: Event, event_id: str) -> Event:
+    def _completed(self, event: Event, event_id: str, writer: str) -> Event:
         """An event sent whole, with the gaps in its envelope filled."""
         if type(event) not in _CLASSES:
             raise InvalidEvent(name_of(type(event)), "event", "is of a class of its own; send a CustomEvent")
@@ -143,7 +136,7 @@ class Bridge:
             id=event.id or event_id,
             source=event.source or self.source,
             time=_now() if event.time is None else event.time,
-            writer=event.writer or self._stamp.writer,
+            writer=event.writer or writer,
         )
 
 

@@ -7,7 +7,7 @@ envelope (`Event.id`, `Event.source`, `Event.time`, `Event.writer`) is filled in
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -77,9 +77,9 @@ class Event(
     """Data fields the class does not know, kept for export."""
 
     def _check(self) -> None:
-        self._clean(self.checks)
+        self._clean(self.checks, self.checks)
         if not self._has_no_envelope():
-            self._clean(_ENVELOPE)
+            self._clean(_ENVELOPE, _ENVELOPE)
 
     def _has_no_envelope(self) -> bool:
         """By identity, not by equality: a stranger's value may do anything when it is compared."""
@@ -88,12 +88,13 @@ class Event(
         both_plain = type(self.attributes) is dict and type(self.extra) is dict
         return both_plain and not self.attributes and not self.extra
 
-    def _clean(self, checks: Mapping[str, f.Check]) -> None:
+    def _clean(self, checks: Mapping[str, f.Check], names: Iterable[str]) -> None:
+        """Put the fields of these names through their checks; defaults need none."""
         name = ""
         try:
-            for name, check in checks.items():
+            for name in names:
                 value = getattr(self, name)
-                checked = check(value)
+                checked = checks[name](value)
                 if checked is not value:
                     _set(self, name, checked)
         except f.Refused as refusal:
@@ -332,9 +333,9 @@ def build(cls: type[E], data: Mapping[str, object], **envelope: object) -> E:
     known = cls.checks.keys()
     if data.keys() <= known:
         event: E = _unchecked(cls, **data, **envelope)
-        event._clean(cls.checks)
+        event._clean(cls.checks, data)
         if envelope:
-            event._clean(_ENVELOPE)
+            event._clean(_ENVELOPE, envelope)
         return event
     extra = {name: value for name, value in data.items() if name not in known}
     event = _unchecked(cls, **{name: value for name, value in data.items() if name in known}, extra=extra, **envelope)
@@ -353,12 +354,15 @@ def changed(event: E, **fields: object) -> E:
     return checked(msgspec.structs.replace(event, **fields))
 
 
-def stamped(event: E, event_id: str, source: str, time: float, writer: str) -> E:
-    """`event`, fresh from `build` and in nobody else's hands, with an envelope that is known to be clean."""
-    _set(event, "id", event_id)
-    _set(event, "source", source)
-    _set(event, "time", time)
-    _set(event, "writer", writer)
+def fresh(cls: type[E], data: Mapping[str, object], event_id: str, source: str, time: float, writer: str) -> E:
+    """As `build`, with an envelope that is known to be clean: what everyday senders tell, in fewer steps."""
+    try:
+        event: E = _unchecked(  # naming all that is no data: `data` cannot slip anything in
+            cls, **data, id=event_id, source=source, time=time, writer=writer, attributes={}, extra={}
+        )
+    except TypeError:  # a field is missing, or one is not known
+        return build(cls, data, id=event_id, source=source, time=time, writer=writer)
+    event._clean(cls.checks, data)
     return event
 
 

@@ -129,7 +129,7 @@ class Plugins:
         hook = "custom" if isinstance(event, CustomEvent) else event.type
         for call in self._calls["event_captured"]:
             answer = self._told(call, event, coordinator)
-            if receipt is None and issubclass(type(answer), Receipt):  # isinstance asks the answer itself
+            if receipt is None and type(answer) is Receipt:  # isinstance would ask the answer itself
                 receipt = answer
         for call in self._calls[hook]:
             self._told(call, event, coordinator)

@@ -23,7 +23,7 @@ from spark_plugin.store import DeadLetter, Store, path_of
 
 log = logging.getLogger("spark.capture")
 
-POLL_S = 0.02  # senders never wake a drainer: a wake-up costs them more than the event itself
+POLL_S = 0.05  # senders never wake a drainer: a wake-up costs them more than the event itself
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 5.0
 

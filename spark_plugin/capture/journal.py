@@ -199,12 +199,15 @@ class Journal:
         with self._lock:
             if self._sealed:
                 raise JournalSealed
-            if not self._segments[-1].fits(payload) and not self._roll():
-                return None
             segment = self._segments[-1]
-            segment.append(payload)
+            end = segment.append(payload)
+            if end is None and self._roll():
+                segment = self._segments[-1]
+                end = segment.append(payload)
+            if end is None:
+                return None
             self.appended += 1
-            return segment, segment.end
+            return segment, end
 
     def _roll(self) -> bool:
         """Go on in the next segment; False when the bound is reached."""

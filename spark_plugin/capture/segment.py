@@ -193,18 +193,18 @@ class Segment(SegmentFile):
         _OFFSET.pack_into(self._bytes, len(MAGIC), FIRST)
         self._bytes[: len(MAGIC)] = MAGIC  # last: a reader in another process begins when it sees it
 
-    def fits(self, payload: bytes) -> bool:
-        """Whether it takes one more record, of this length."""
-        return not self._broken and self.end + _HEAD.size + len(payload) <= self.size
-
-    def append(self, payload: bytes) -> None:
-        """Copy one record in; the caller has asked `fits` and holds the journal's lock."""
-        start = self.end
+    def append(self, payload: bytes) -> int | None:
+        """Copy one record in; return where it ends, None when there is no room. The caller holds the journal's lock."""
+        start, length = self.end, len(payload)
         body = start + _HEAD.size
-        self._bytes[body : body + len(payload)] = payload
+        end = body + length
+        if end > self.size or self._broken:
+            return None
+        self._bytes[body:end] = payload
         _CHECKSUM.pack_into(self._bytes, start + 4, zlib.crc32(payload))
-        _LENGTH.pack_into(self._bytes, start, len(payload))
-        self.end = body + len(payload)
+        _LENGTH.pack_into(self._bytes, start, length)
+        self.end = end
+        return end
 
     def keep_at_hand(self) -> None:
         """Touch the pages that are written to next, so that senders need not."""

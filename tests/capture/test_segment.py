@@ -29,8 +29,7 @@ def filled(path: Path, *records: bytes) -> Segment:
     path.unlink(missing_ok=True)
     segment = Segment(path, SIZE)
     for record in records:
-        assert segment.fits(record)
-        segment.append(record)
+        assert segment.append(record) is not None
     return segment
 
 
@@ -124,10 +123,9 @@ def test_an_offset_beyond_the_end_is_taken_for_all_stored(path: Path) -> None:
 def test_it_takes_what_fits_and_no_more(path: Path) -> None:
     segment = Segment(path, SIZE)
     room = SIZE - FIRST - HEAD
-    assert segment.fits(b"x" * room)
-    assert not segment.fits(b"x" * (room + 1))
-    segment.append(b"x" * room)
-    assert not segment.fits(b"")
+    assert segment.append(b"x" * (room + 1)) is None
+    assert segment.append(b"x" * room) == SIZE
+    assert segment.append(b"") is None
     assert segment.end == SIZE
     segment.close()
     assert list(salvage(path)) == [b"x" * room]

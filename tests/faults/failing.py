@@ -28,10 +28,10 @@ from spark_plugin.readers import Readable
 from spark_plugin.store.sqlite import SqliteStore, SqliteTransaction
 
 SENDING = [
-    (bridge, "build"), (bridge, "stamped"), (bridge, "_now"), (Stamp, "__call__"), (Stamp, "_own"), (Bridge, "_event"),
+    (bridge, "build"), (bridge, "fresh"), (bridge, "_now"), (Stamp, "__call__"), (Bridge, "_event"),
     (Bridge, "receive"), (Plugins, "notify"), (Plugins, "_told"), (Plugins, "failed"), (Plugins, "timed"),
     (Recorder, "event_captured"), (Capture, "take"), (Capture, "_drop"), (capture, "encode"), (Journal, "append"),
-    (Journal, "_taken_in"), (Journal, "_roll"), (Segment, "append"), (Segment, "fits"),
+    (Journal, "_taken_in"), (Journal, "_roll"), (Segment, "append"),
 ]  # fmt: skip
 """What happens in the sender's thread."""
 STORING = [
