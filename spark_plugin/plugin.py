@@ -146,13 +146,16 @@ class Spark:
     def close(self) -> None:
         """Hear no more, store what was sent, let go of everything. Closing twice is the same as once."""
         with self._closing():
-            if self._bridge is not None:
-                self._bridge.close()
-                self._bridge = None
-            if self._capture is not None:
-                atexit.unregister(self.close)
-                self._capture.close()
-            self._readable.close()
+            atexit.unregister(self.close)
+            bridge, self._bridge = self._bridge, None
+            for part in (bridge, self._capture, self._readable):
+                try:
+                    if part is not None:
+                        part.close()
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:
+                    log.exception("Spark was not closed as it should be")
 
     def __enter__(self) -> Spark:
         return self
@@ -180,7 +183,9 @@ def _registered(coordinator: object, settings: Settings | None, source: str | No
         if not settings.enabled:
             return _off(settings)
         return _connected(coordinator, settings, source or f"/{type(coordinator).__name__}")
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if settings.strict if settings else settings_module.is_strict():
             raise
         log.error("Spark is off: %s", error, exc_info=not isinstance(error, SparkError))
@@ -275,9 +280,14 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
         crew,
         tallies=lambda: {"rejected": bridge.rejected.total(), "plugin_errors": plugins.errors.total()},
     )
-    recorder.record_to(spark._capture)
-    bridge.owner = spark
-    bridge.connect()
+    try:
+        recorder.record_to(spark._capture)
+        bridge.owner = spark
+        bridge.connect()
+    except BaseException:
+        bridge.close()
+        spark.close()
+        raise
     spark._bridge = bridge
     atexit.register(spark.close)
     return spark

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from spark_hooks import fields as checks
 from spark_hooks.cleaning import class_name
@@ -93,6 +94,14 @@ class Bridge:
         receipt = self._plugins.notify(event, self.sender)
         return receipt or Receipt(event.id, "dropped", "nobody keeps events")
 
+    def failed(self, cls: type[Event], error: BaseException) -> Receipt:
+        """Something of Spark's own failed on an event's way to the plugins."""
+        if self._plugins.strict:
+            raise error
+        with suppress(Exception):
+            self._plugins.failed("spark", name_of(cls), error)
+        return Receipt("", "dropped", f"Spark failed: {type(error).__name__}")
+
     def count_rejected(self, reason: str) -> None:
         """Count a refusal; those beyond `MAX_REASONS` different ones are counted together."""
         known = reason in self.rejected or len(self.rejected) < MAX_REASONS
@@ -145,7 +154,12 @@ def _receiver(bridge: Bridge, cls: type[Event]) -> Callable[..., Receipt | None]
     def receive(sender: object, /, **fields: object) -> Receipt | None:
         if sender is not bridge.sender:  # blinker takes texts and numbers that are equal for the same
             return None
-        return bridge.receive(cls, fields)
+        try:
+            return bridge.receive(cls, fields)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # ours: it is neither the sender's doing nor its concern
+            return bridge.failed(cls, error)
 
     receive.bridge = bridge  # type: ignore[attr-defined]  # so that a bridge can be found by its sender
     return receive

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from spark_hooks.events import Event, TaskPosted
+from spark_hooks.guarded import Guarded
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Advisory, Finding, Prediction, R, Recommendation, sound
 from spark_hooks.views import Detector, SwarmView, Touched
 
+MAX_DETECTORS = 1000
+"""Most detectors taken of one plugin: an iterator may have no end."""
 _LIMIT = 10
+
+T = TypeVar("T")
 
 
 class Hooks:
@@ -44,13 +51,20 @@ class Hooks:
 
     def predict(self, task: TaskPosted | str) -> Prediction:
         """What to expect of a task, given whole or as the id of a posted one; empty when nobody knows."""
+        nothing = Prediction(task_id=_id_of(task))
+        return self._safe("predict", nothing, lambda: self._predicted(task, nothing))
+
+    def _predicted(self, task: TaskPosted | str, nothing: Prediction) -> Prediction:
         for plugin, answer in self._plugins.ask("predict", task=task):
             if checked := self._checked(plugin, "predict", [answer], Prediction):
                 return checked[0]
-        return Prediction(task_id=_id_of(task))
+        return nothing
 
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None = None) -> list[Recommendation]:
         """Who should get a task, the choice first; `candidates` default to the task's own. Empty when nobody knows."""
+        return self._safe("recommend", [], lambda: self._recommended(task, candidates))
+
+    def _recommended(self, task: TaskPosted | str, candidates: Sequence[str] | None) -> list[Recommendation]:
         for plugin, answer in self._plugins.ask("recommend", task=task, candidates=candidates):
             checked = self._checked(plugin, "recommend", answer, Recommendation)
             if checked is not None:
@@ -61,6 +75,9 @@ class Hooks:
         self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = _LIMIT
     ) -> list[Advisory]:
         """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
+        return self._safe("advisories", [], lambda: self._advice(subject, task, limit))
+
+    def _advice(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         found: dict[str, Advisory] = {}
         for plugin, answer in self._plugins.ask("advisories", subject=subject, task=task, limit=limit):
             for advisory in self._checked(plugin, "advisories", answer, Advisory) or ():
@@ -69,9 +86,13 @@ class Hooks:
 
     def score_importance(self, event: Event) -> float | None:
         """A plugin's importance of `event` in 0..1, or None: the built-in score counts."""
+        return self._safe("score_importance", None, lambda: self._scored(event))
+
+    def _scored(self, event: Event) -> float | None:
         for plugin, answer in self._plugins.ask("score_importance", event=event):
-            if isinstance(answer, int) or (isinstance(answer, float) and math.isfinite(answer)):
-                return float(min(1, max(0, answer)))
+            score = _number(answer)
+            if score is not None:
+                return float(min(1, max(0, score)))
             self._refuse(plugin, "score_importance", answer)
         return None
 
@@ -81,35 +102,56 @@ class Hooks:
 
     def detectors(self, taken: Iterable[str] = ()) -> list[Detector]:
         """The detectors that plugins bring; names must differ, among each other and from those `taken`."""
+        return self._safe("advisory_detectors", [], lambda: self._brought(set(taken)))
+
+    def _brought(self, names: set[str]) -> list[Detector]:
         found: list[Detector] = []
-        names = set(taken)
         for plugin, answer in self._plugins.ask("advisory_detectors"):
             try:
-                brought = list(answer)
-            except Exception as error:
+                brought = list(islice(answer, MAX_DETECTORS))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._plugins.failed(plugin, "advisory_detectors", error)
                 continue
             for detector in brought:
-                timed = _timed(detector, plugin, self._plugins)
-                if timed is None:
+                guarded = _guarded(detector)
+                if guarded is None:
                     self._refuse(plugin, "advisory_detectors", detector)
-                elif timed.name in names:  # they would take turns retiring each other's advice
-                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {timed.name!r} already")
+                elif guarded.name in names:  # they would take turns retiring each other's advice
+                    self._plugins.failed(plugin, "advisory_detectors", f"there is a {guarded.name!r} already")
                 else:
-                    names.add(timed.name)
-                    found.append(timed)
+                    names.add(guarded.name)
+                    found.append(_Timed(guarded, plugin, self._plugins))
         return found
 
     def _checked(self, plugin: str, hook: str, answer: object, kind: type[R]) -> list[R] | None:
         """A plugin's records when all of them are what they should be, else None, and the plugin's error is counted."""
-        if isinstance(answer, (list, tuple)) and all(isinstance(record, kind) for record in answer):
-            try:
-                return [sound(record) for record in answer]
-            except Exception as error:
-                self._plugins.failed(plugin, hook, error)
-                return None
+        try:
+            if issubclass(type(answer), (list, tuple)):
+                records = list(cast("Sequence[object]", answer))
+                if all(issubclass(type(record), kind) for record in records):
+                    return [sound(cast("R", record)) for record in records]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._plugins.failed(plugin, hook, error)
+            return None
         self._refuse(plugin, hook, answer)
         return None
+
+    def _safe(self, hook: str, nothing: T, answer: Callable[[], T]) -> T:
+        """What is answered, or nothing, when something of our own failed on the way."""
+        try:
+            return answer()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if self._plugins.strict:
+                raise
+            with suppress(Exception):
+                self._plugins.failed("spark", hook, error)
+            return nothing
 
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
@@ -118,10 +160,10 @@ class Hooks:
 class _Timed:
     """A plugin's detector, under the breaker of its plugin. Its advice stands while it is switched off."""
 
-    def __init__(self, detector: Detector, plugin: str, plugins: Plugins) -> None:
+    def __init__(self, detector: Guarded, plugin: str, plugins: Plugins) -> None:
         self.name = detector.name
         if hasattr(detector, "watches"):
-            self.watches = frozenset(detector.watches)
+            self.watches = detector.watches
         self._detector = detector
         self._plugin = plugin
         self._plugins = plugins
@@ -151,13 +193,28 @@ def _at_most(limit: object) -> int:
         return _LIMIT
 
 
-def _timed(thing: Any, plugin: str, plugins: Plugins) -> _Timed | None:
-    """`thing` under the breaker of its plugin; None when it is no detector."""
+def _number(answer: object) -> float | None:
+    """An answer as a finite number, whatever its own methods say; None when it is none."""
+    if issubclass(type(answer), int):
+        return int.__pos__(cast("int", answer))
+    if issubclass(type(answer), float):
+        number = float.__pos__(cast("float", answer))
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _guarded(thing: Any) -> Guarded | None:
+    """A detector at arm's length; None for what is no detector."""
     try:
-        timed = _Timed(thing, plugin, plugins)
-        watches = getattr(timed, "watches", ())
-        named = isinstance(timed.name, str) and callable(thing.detect)
-        named = named and not isinstance(getattr(thing, "watches", ()), str)
-        return timed if named and all(isinstance(one, str) for one in watches) else None
-    except Exception:
+        name, watches = thing.name, getattr(thing, "watches", None)
+        if not issubclass(type(name), str) or not callable(thing.detect) or isinstance(watches, str):
+            return None
+        if watches is not None:
+            watches = frozenset(watches)
+            if not all(isinstance(one, str) for one in watches):
+                return None
+        return Guarded(thing, str.__str__(name), watches)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return None

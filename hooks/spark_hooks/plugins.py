@@ -19,7 +19,7 @@ import pluggy
 from spark_hooks import specs
 from spark_hooks.breaker import BUDGET_S, Breaker
 from spark_hooks.errors import InvalidPlugin
-from spark_hooks.events import CustomEvent, Event
+from spark_hooks.events import CustomEvent, Event, apart
 from spark_hooks.records import Receipt
 
 log = logging.getLogger("spark.hooks")
@@ -119,16 +119,21 @@ class Plugins:
             try:
                 plugin = entry.load()
                 self._take_in(plugin() if inspect.isclass(plugin) else plugin, entry.name, frozenset())
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self.failed(entry.name, "load", error)
 
     def notify(self, event: Event, coordinator: object) -> Receipt | None:
-        """Tell everybody of an event; the first `Receipt` among the answers is the answer."""
+        """Tell everybody of an event; the first `Receipt` among the answers is the answer.
+
+        Those who are trusted are given the event itself; each of the others a copy that it may change.
+        """
         receipt: Receipt | None = None
         hook = "custom" if isinstance(event, CustomEvent) else event.type
         for call in self._calls["event_captured"]:
             answer = self._told(call, event, coordinator)
-            if receipt is None and type(answer) is Receipt:
+            if receipt is None and type(answer) is Receipt:  # isinstance would ask the answer itself
                 receipt = answer
         for call in self._calls[hook]:
             self._told(call, event, coordinator)
@@ -156,8 +161,8 @@ class Plugins:
                 told = error if self.strict else f"{type(error).__name__} was raised; the text is withheld"
                 self.failed(call.plugin, hook, told)
                 return WITHHELD
-            if isinstance(answer, str):
-                value = answer
+            if issubclass(type(answer), str):
+                value = str.__str__(answer)
             elif answer is not None:
                 self.failed(call.plugin, hook, f"answered {type(answer).__name__} instead of text; it is withheld")
                 return WITHHELD
@@ -193,7 +198,8 @@ class Plugins:
     def _guarded(self, call: Call, values: dict[str, object]) -> Any:
         started = perf_counter()
         try:
-            return call.function(*[values[name] for name in call.arguments])
+            trusted = call.breaker is None
+            return call.function(*[values[name] if trusted else _own(values[name]) for name in call.arguments])
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin that exits or is cancelled is a plugin that failed
@@ -259,5 +265,12 @@ def _budget(plugin: object) -> float:
     try:
         said = getattr(plugin, "spark_budget_s", None)
         return float(said) if isinstance(said, (int, float)) and said > 0 else BUDGET_S
-    except Exception:  # a stranger's attribute may raise anything when it is looked at
+    except Exception:
         return BUDGET_S
+
+
+def _own(value: object) -> object:
+    """An argument that the plugin may change without anybody else's knowing."""
+    if isinstance(value, Event):
+        return apart(value)
+    return list(value) if type(value) is list else value

@@ -64,8 +64,11 @@ class Carrier:
         """Do one step of draining; return how many records it moved, none when it failed."""
         try:
             moved = step()
-        except Exception as error:
-            self._failed(error)
+        except BaseException as error:  # a plugin that exits in this thread is a plugin that failed
+            try:
+                self._failed(error)
+            except BaseException:
+                log.exception("in trouble, more trouble")
             return 0
         self.trouble, self._retry_s = None, FIRST_RETRY_S
         return moved
@@ -158,10 +161,10 @@ class Carrier:
                 )
         return events, letters, told
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         if self.trouble is None:
             log.warning("events stay in the journal: %s", error, exc_info=not isinstance(error, SparkError))
-        self.trouble = str(error)
+        self.trouble = str(error) or type(error).__name__
         self.failures += 1
         longer = min(self._retry_s * 2, LAST_RETRY_S)
         self._retry_s = FIRST_RETRY_S if isinstance(error, StoreLocked) else longer  # who asked for a lock has waited
@@ -179,9 +182,9 @@ class Carrier:
             log.warning("the damaged store %s cannot be set aside: %s", error.where, trouble)
 
     def _close_store(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
 
     def _at_hand(self) -> Store:
         assert self._store is not None, "prepare comes first"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping
 from spark_plugin.capture.carrier import Carrier
 from spark_plugin.capture.counts import NOTHING, Ingested
 from spark_plugin.capture.journal import Journal
+
+log = logging.getLogger("spark.capture")
 
 
 class Drainer(threading.Thread):
@@ -75,8 +78,15 @@ class Drainer(threading.Thread):
     def run(self) -> None:
         """Drain until told to stop, then seal the journal and drain what is left in it."""
         while not self._stop_asked:
-            if not self._move():
-                self._rest(self._carrier.pause_s)
+            with contextlib.suppress(BaseException):
+                if not self._move():
+                    self._rest(self._carrier.pause_s)
+        try:
+            self._end()
+        except BaseException:
+            log.exception("the journal was not closed as it should be; what is in it waits for the next start")
+
+    def _end(self) -> None:
         self._journal.seal()
         while self._move() and self.trouble is None:
             pass

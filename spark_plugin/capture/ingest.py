@@ -109,6 +109,7 @@ def _fresh(transaction: Transaction, events: Sequence[Event]) -> list[Event]:
 
 
 def _row(position: int, event: Event, projection: Projection) -> EventRow:
+    data = codec.stored(event)  # before any plugin has seen it
     return EventRow(
         position,
         event.source,
@@ -118,5 +119,5 @@ def _row(position: int, event: Event, projection: Projection) -> EventRow:
         event.agent,
         event.time or 0.0,
         projection.project(position, event),
-        codec.stored(event),
+        data,
     )

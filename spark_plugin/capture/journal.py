@@ -73,7 +73,7 @@ class Journal:
     def __init__(
         self, directory: Path, terms: JournalTerms = DEFAULT_TERMS, *, make: Make = MappedFile, name_prefix: str = ""
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_directory(directory, durable=terms.durable)
         self.directory = directory
         self.appended = 0
         """Records ever taken in."""
@@ -275,6 +275,15 @@ def _own(directory: Path, name: str, terms: JournalTerms) -> int:
     os.write(descriptor, " ".join(says).encode())
     unnamed.rename(lock_path(directory, name))
     return descriptor
+
+
+def _make_directory(directory: Path, *, durable: bool) -> None:
+    """With `durable`, its name outlasts a power cut, and those of the directories above that are made with it."""
+    made = [one for one in (directory, *directory.parents) if not one.exists()]
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if durable:
+        for one in dict.fromkeys((*made, directory)):  # it may be there because of somebody who is not so careful
+            _sync_directory(one.parent)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -158,7 +158,16 @@ class Keeper(threading.Thread):
     def run(self) -> None:
         """Keep until told to stop; then wait for what is left to be drained."""
         while not self._stopped.wait(ROUND_S):
-            self._round()
+            try:
+                self._round()
+            except Exception as error:
+                self._say(f"the journal is not kept as it should be: {error}")
+        try:
+            self._end()
+        except Exception:
+            log.exception("the journal was not closed as it should be; what is in it waits for the next start")
+
+    def _end(self) -> None:
         self._tell()
         while (
             news(self._tallies(), self._telling.after) and self.trouble is None

@@ -47,7 +47,7 @@ class Extensions:
 
     detectors: Sequence[Detector] = ()
     score_importance: Callable[[Event], float | None] = lambda event: None
-    failed: Callable[[str, str, Exception], object] = lambda plugin, hook, error: None
+    failed: Callable[[str, str, BaseException], object] = lambda plugin, hook, error: None
     _watching: dict[str, list[Detector]] = field(default_factory=dict)
     _of: Sequence[Detector] = ()
 
@@ -341,7 +341,9 @@ class Projector:
         for detector in self._extensions.watching(event.type):
             try:
                 changes = self.state.book.review(detector, self.state, touched)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # one that exits is one that failed
                 self._extensions.failed(getattr(detector, "name", "?"), "detect", error)
                 continue
             for change in changes:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spark_plugin.capture import journal
 from spark_plugin.capture.journal import Journal, JournalTerms
 from spark_plugin.capture.segment import whole_records
 from spark_plugin.store import sqlite
@@ -258,3 +259,13 @@ def test_the_store_syncs_as_much_as_it_was_asked_to(tmp_path: Path, durable: boo
     with store.transaction() as transaction:
         assert transaction._rows("PRAGMA synchronous") == [(level,)]
     store.close()
+
+
+def test_new_directories_are_on_the_disk_before_anything_in_them_is_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(journal, "_sync_directory", synced.append)
+    place = tmp_path / "new" / "newer" / "spark.db.capture"
+    Journal(place, DURABLE).close(drained=True)
+    assert set(synced) == {tmp_path, tmp_path / "new", tmp_path / "new" / "newer", place}

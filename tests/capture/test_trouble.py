@@ -10,10 +10,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from spark_hooks import Receipt, hookimpl, signals
-from spark_hooks.events import TaskPosted
+from spark_hooks.events import Event, TaskPosted
 from spark_plugin import Settings, Spark, register
 from spark_plugin.capture import Capture, Carrier, Drainer, JournalTerms, carrier, waiting
 from spark_plugin.capture.journal import Journal
@@ -458,6 +459,45 @@ def test_a_redactor_that_raises_is_counted_and_stops_nobody(
         assert spark.flush(60)
         eventually(lambda: spark.status()["capture"]["plugin_errors"] > 0)
     assert stored(url) == ["a"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), RecursionError(), GeneratorExit()], ids=repr)
+def test_a_detector_that_exits_does_not_end_the_storing(swarm: Swarm, settings: Settings, error: BaseException) -> None:
+    class Exiting:
+        name = "exiting"
+
+        def detect(self, view: object, touched: object) -> list[object]:
+            raise error
+
+        @hookimpl
+        def advisory_detectors(self) -> list[object]:
+            return [self]
+
+    with register(swarm, settings=settings) as spark:
+        spark.hooks.register(Exiting())
+        for n in range(3):
+            signals.agent_joined.send(swarm, agent_id=f"a{n}")
+            assert spark.flush(60), spark.trouble
+        assert spark.events.count() == 3
+        assert spark.status()["agents"] == 3
+
+
+def test_what_a_plugin_does_to_an_event_is_neither_stored_nor_in_its_way(swarm: Swarm, settings: Settings) -> None:
+    class Scribbling:
+        @hookimpl
+        def score_importance(self, event: Event) -> float:
+            event.extra["note"].append(object())
+            event.extra["mine"] = object()
+            msgspec.structs.force_setattr(event, "task_id", "other")
+            return 0.9
+
+    with register(swarm, settings=settings) as spark:
+        spark.hooks.register(Scribbling())
+        post(swarm, "a", note=["as it was"])
+        assert spark.flush(60), spark.trouble
+        [row] = spark.events.query()
+    assert (row["task_id"], row["importance"], row["data"]["note"]) == ("a", 0.9, ["as it was"])
+    assert "mine" not in row["data"]
 
 
 # the end

@@ -303,3 +303,64 @@ def test_detectors_that_end_in_an_error_are_left_out(hooks, plugins):
     hooks.register(answering("x", "advisory_detectors", broken()))
     assert hooks.detectors() == []
     assert plugins.errors == {"x.advisory_detectors": 1}
+
+
+# --- answers that bite -----------------------------------------------------------------------------------------------
+
+
+class Touchy:
+    """Raises whatever is done with it."""
+
+    def _no(self, *args, **kwargs):
+        raise SystemExit("do not touch me")
+
+    __class__ = property(_no)
+    __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __str__ = __repr__ = __getattr__ = __lt__ = __float__ = _no
+
+
+class TouchyList(list):
+    __iter__ = __len__ = __getitem__ = __repr__ = Touchy._no
+
+
+class TouchyNumber(float):
+    __lt__ = __gt__ = __float__ = __repr__ = Touchy._no
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Touchy, lambda: TouchyList([1]), lambda: [Touchy()], lambda: (Touchy(),)],
+    ids=["it", "list", "in", "tuple"],
+)
+@pytest.mark.parametrize("hook", SENSE)
+def test_an_answer_that_bites_is_passed_over(hooks, plugins, hook, make):
+    sense, ask = SENSE[hook]
+    answer = make()
+    hooks.register(answering("good", hook, sense))
+    hooks.register(SimpleNamespace(__name__="bad", **{hook: hookimpl(lambda: answer)}))
+    assert ask(hooks) == ([("sense", [])] if hook == "advisory_detectors" else sense)
+    assert plugins.errors == {f"bad.{hook}": 1}
+
+
+def test_a_number_is_taken_for_its_value(hooks, plugins):
+    hooks.register(answering("x", "score_importance", TouchyNumber(0.25)))
+    assert hooks.score_importance(EVENT) == 0.25
+    assert not plugins.errors
+
+
+def test_what_fails_on_the_way_to_an_answer_is_not_the_askers_concern(hooks, plugins, monkeypatch):
+    monkeypatch.setattr(Plugins, "ask", lambda self, hook, **values: 1 / 0)
+    assert hooks.predict("t1") == Prediction("t1")
+    assert (hooks.recommend("t1"), hooks.advisories(), hooks.detectors()) == ([], [], [])
+    assert hooks.score_importance(EVENT) is None
+    assert set(plugins.errors) == {f"spark.{hook}" for hook in SENSE}
+
+
+def test_what_is_asked_about_is_not_changed_by_a_plugin(hooks):
+    def scribble(task, candidates):
+        candidates.clear()
+        task.extra["mine"] = 1
+
+    task, candidates = TaskPosted(task_id="t1", description="", extra={"a": [1]}), ["ada"]
+    hooks.register(SimpleNamespace(__name__="x", recommend=hookimpl(scribble)))
+    hooks.recommend(task, candidates)
+    assert (task.extra, candidates) == ({"a": [1]}, ["ada"])

@@ -166,7 +166,8 @@ def test_one_signal_is_one_event_and_calls_the_hook_of_its_name(swarm, name):
     assert type(event) is EVENT_TYPES.get(name, CustomEvent)
     assert [hook for hook, _, _ in told] == ["event_captured", name]
     for _, told_event, told_coordinator in told:
-        assert told_event is event
+        assert told_event == event
+        assert told_event is not event, "each has its own, and cannot change that of others"
         assert told_coordinator is swarm.coordinator
 
 
