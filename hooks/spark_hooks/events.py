@@ -6,7 +6,7 @@ envelope (`Event.id`, `Event.source`, `Event.time`, `Event.writer`) is filled in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -59,6 +59,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
         self._clean(self.checks)
         if not self._has_no_envelope():
             self._clean(_ENVELOPE)
+            own = self._own_names()
+            if not own.isdisjoint(self.extra):  # on the wire both are in one place
+                _set(self, "extra", _apart(self.extra, own))
 
     def _has_no_envelope(self) -> bool:
         """By identity, not by equality: a stranger's value may do anything when it is compared."""
@@ -81,6 +84,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
             raise
         except BaseException as error:  # a stranger's value may raise anything, an exit too
             raise InvalidEvent(name_of(type(self)), name, f"cannot be read: {class_name(error)}") from None
+
+    def _own_names(self) -> Set[str]:
+        """The names that no field of `extra` may have."""
+        return self.checks.keys()
 
     @property
     def subject(self) -> str | None:
@@ -249,6 +256,9 @@ class CustomEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="cus
     checks: ClassVar[Mapping[str, f.Check]] = {"type": _own_type, "about": f.optional(f.identifier)}
     required: ClassVar[tuple[str, ...]] = ("type",)
 
+    def _own_names(self) -> Set[str]:
+        return frozenset()
+
     @property
     def subject(self) -> str | None:
         return self.about
@@ -329,6 +339,18 @@ def _require(cls: type[Event], data: Mapping[str, object]) -> None:
     for name in cls.required:
         if name not in data:
             raise InvalidEvent(name_of(cls), name, "is missing")
+
+
+def _apart(extra: Mapping[str, object], own: Set[str]) -> dict[str, object]:
+    """`extra` with other names for the fields that are called like the event's own."""
+    kept = {name: value for name, value in extra.items() if name not in own}
+    for name in extra:
+        if name in own:
+            other = name + "'"
+            while other in kept:
+                other += "'"
+            kept[other] = extra[name]
+    return kept
 
 
 def _text_or_none(value: object) -> str | None:

@@ -45,5 +45,5 @@ def _suspicious(text: str) -> bool:
 @cache
 def _searches() -> tuple[tuple[_Search, ...], tuple[_Search, ...]]:
     """What to look for in a text as it is, and in small letters."""
-    as_it_is = [*blocks.PATTERNS, *(pattern for pattern, _ in tokens.searches())]
+    as_it_is = [*blocks.PATTERNS, *(search.pattern for search in tokens.searches())]
     return tuple(pattern.search for pattern in as_it_is), tuple(pattern.search for pattern in pairs.PATTERNS)

@@ -121,7 +121,8 @@ def whole(rng: random.Random, name: str) -> object:
         return event
     cls = EVENT_TYPES.get(name)
     fields = good(rng, name) | bad(rng, name)
-    fields = {key: value for key, value in fields.items() if cls is None or key in cls.checks}
+    own = {key: value for key, value in fields.items() if cls is None or key in cls.checks}
+    fields = own | ({"extra": {key: fields[key] for key in NAMES if key in fields}} if rng.random() < 0.2 else {})
     return (cls or CustomEvent)(**{"type": "custom-kind", "extra": fields} if cls is None else fields)
 
 
