@@ -131,7 +131,7 @@ class EventLog:
         while rows := store.events(Filter(after=after), limit=_CHUNK):
             for row in rows:
                 try:
-                    yield row.position, codec.line_of(row.data)
+                    yield row.position, codec.encode(codec.restored(row.data))
                 except BadLine as error:
                     log.warning("the event at position %d cannot be read and is left out: %s", row.position, error)
             after = rows[-1].position
@@ -246,7 +246,7 @@ def _filter(which: dict[str, Any]) -> Filter:
 
 def _event_row(row: EventRow) -> Row:
     try:
-        document = _document(codec.line_of(row.data))
+        document = _document(codec.encode(codec.restored(row.data)))
     except BadLine:  # something else was put in its place
         document = {}
     data = document.get("data")
