@@ -24,6 +24,7 @@ from spark_plugin.capture import (
     Worker,
     journal_directory,
 )
+from spark_plugin.errors import StoreUnavailable
 from spark_plugin.projection import Extensions, Projection
 from spark_plugin.settings import Settings
 from spark_plugin.store import absolute, open_store
@@ -73,23 +74,31 @@ class InAWorker:
     def renew(self, wake: Callable[[], object]) -> None: ...
 
 
-def work(settings: Settings, parent: int | None = None) -> None:
-    """Drain for all processes that leave it to a worker, until SIGTERM, SIGINT, or the end of the parent process.
+def worker_for(settings: Settings, parent: int | None = None) -> Worker:
+    """A worker for all processes that leave the draining to one, until SIGTERM, SIGINT, or the end of the parent.
 
-    Raises `StoreError` for a URL that is none.
+    From here on the signals are the worker's: one that comes before it runs ends it as well.
+
+    Raises `StoreError` for a URL that is none, or a directory that cannot be used.
     """
+    directory = journal_directory(settings.store)
     plugins = Plugins(strict=settings.strict)
     projection = Projection(extensions(Hooks(plugins), plugins))
     plugins.load_entry_points()
-    worker = Worker(
-        journal_directory(settings.store),
-        _carrier(settings, plugins, projection),
-        durable=settings.durability == "power",
-        wanted=lambda: parent is None or os.getppid() == parent,
-    )
+    try:
+        worker = Worker(
+            directory,
+            _carrier(settings, plugins, projection),
+            durable=settings.durability == "power",
+            wanted=lambda: parent is None or os.getppid() == parent,
+            tallies=lambda: {"plugin_errors": plugins.errors.total()},
+        )
+    except OSError as error:
+        where = f"the journal directory {directory}"
+        raise StoreUnavailable(settings.store, f"{where} cannot be used: {error.strerror or error}") from error
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    worker.run()
+    return worker
 
 
 def extensions(hooks: Hooks, plugins: Plugins) -> Extensions:

@@ -30,10 +30,12 @@ WITHHELD = "[withheld: redaction failed]"
 _EVENT_ALONE = ("event",)
 _NEVER_OFF = "redact"
 """A plugin that was switched off still redacts: what it would have taken out must not be stored."""
+_NEVER_TIMED = "advisory_detectors"
+"""Asked when plugins come and go, not on an event's way: to make detectors may take its time."""
 
 
 class Call(NamedTuple):
-    """One implementation of one hook. Without a breaker it is trusted."""
+    """One implementation of one hook. Without a breaker it may take its time."""
 
     plugin: str
     hook: str
@@ -73,7 +75,7 @@ class Plugins:
         return self._take_in(plugin, name, self._elsewhere, trusted=trusted)
 
     def _take_in(self, plugin: object, name: str | None, elsewhere: frozenset[str], *, trusted: bool = False) -> str:
-        label = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        label = name or _label(plugin)
         if plugin is None or inspect.isclass(plugin):
             raise InvalidPlugin(label, "it is nothing" if plugin is None else "it is a class; register an object of it")
         while self._manager.has_plugin(label):
@@ -87,9 +89,10 @@ class Plugins:
         except InvalidPlugin:
             self._drop(label)
             raise
-        except Exception as error:  # pluggy's, or the plugin's own, when it is looked at
+        except Exception as error:  # a stranger's attribute may raise anything when it is looked at
             self._drop(label)
             raise InvalidPlugin(label, str(error)) from error
+        self.switched_off.pop(label, None)  # another of that name, whose last call ended after it had gone
         self._breakers[label] = None if trusted else Breaker(_budget(plugin))
         self._recompile()
         return label
@@ -100,12 +103,13 @@ class Plugins:
             name = self._manager.get_name(plugin) or ""
             self._manager.unregister(plugin)
             self.switched_off.pop(name, None)
+            self._breakers.pop(name, None)
             self._recompile()
 
     def enable(self, name: str) -> None:
         """Give a plugin that was switched off another chance; ones that were not are left as they are."""
         if self.switched_off.pop(name, None) is not None:
-            breaker = self._breakers[name]
+            breaker = self._breakers.get(name)
             self._breakers[name] = None if breaker is None else Breaker(breaker.budget_s)
             self._recompile()
 
@@ -202,7 +206,8 @@ class Plugins:
             self.failed(call.plugin, call.hook, error)
             return None
         finally:
-            self.timed(call.plugin, call.hook, perf_counter() - started)
+            if call.breaker is not None:
+                self.timed(call.plugin, call.hook, perf_counter() - started)
 
     def timed(self, plugin: str, hook: str, seconds: float) -> None:
         """Take in how long something of a plugin's took; a plugin that is too slow too often is switched off."""
@@ -242,7 +247,13 @@ class Plugins:
             if hook not in vars(specs.Questions):
                 impls = sorted(impls, key=lambda impl: plugins[impl.plugin_name])
             self._calls[hook] = tuple(
-                Call(i.plugin_name, hook, i.function, i.argnames, self._breakers.get(i.plugin_name))
+                Call(
+                    i.plugin_name,
+                    hook,
+                    i.function,
+                    i.argnames,
+                    None if hook == _NEVER_TIMED else self._breakers.get(i.plugin_name),
+                )
                 for i in impls
                 if i.plugin_name not in self.switched_off or hook == _NEVER_OFF
             )
@@ -254,8 +265,17 @@ def _budget(plugin: object) -> float:
     try:
         said = getattr(plugin, "spark_budget_s", None)
         return float(said) if isinstance(said, (int, float)) and said > 0 else BUDGET_S
-    except Exception:
+    except Exception:  # a stranger's attribute may raise anything when it is looked at
         return BUDGET_S
+
+
+def _label(plugin: object) -> str:
+    """What a plugin is called that was not given a name."""
+    try:
+        said = getattr(plugin, "__name__", None)
+        return said if isinstance(said, str) and said else type(plugin).__name__
+    except Exception:
+        return type(plugin).__name__
 
 
 def _own(value: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 
 from spark_hooks import SparkError
 from spark_hooks.events import Event
-from spark_plugin.capture.counts import NOTHING, Ingested
+from spark_plugin.capture.counts import Ingested
 from spark_plugin.capture.dead import DeadSet, dead_sets
 from spark_plugin.capture.ingest import Projection, bury, ingest
 from spark_plugin.capture.mend import mend
@@ -98,13 +99,10 @@ class Carrier:
     def carry(self, payloads: Iterable[bytes]) -> Ingested:
         """Store and project some records, in their order. Raises `StoreError`, with nothing stored."""
         events, letters, told = self._read(payloads)
-        ingested = NOTHING
+        ingested = bury(self._at_hand(), letters)  # first: when the rest fails, to do it again changes nothing
         if events:
-            ingested = ingest(self._at_hand(), events, self._projection)
-        if letters:
-            ingested = ingested.plus(bury(self._at_hand(), letters))
-        for counters in told:
-            self.tell(counters)
+            return ingested.plus(ingest(self._at_hand(), events, self._projection, told))
+        self.tell(told)
         return ingested
 
     def tell(self, counters: Mapping[str, int]) -> None:
@@ -127,11 +125,11 @@ class Carrier:
                 log.warning("the last snapshot was not written: %s", error)
         self._close_store()
 
-    def _read(self, payloads: Iterable[bytes]) -> tuple[list[Event], list[DeadLetter], list[Mapping[str, int]]]:
+    def _read(self, payloads: Iterable[bytes]) -> tuple[list[Event], list[DeadLetter], Counter[str]]:
         """The events of some records, redacted; letters about those of which nothing valid is left; told counters."""
         events: list[Event] = []
         letters: list[DeadLetter] = []
-        told: list[Mapping[str, int]] = []
+        told: Counter[str] = Counter()
         redact = self._redact()
         for payload in payloads:
             try:
@@ -140,7 +138,7 @@ class Carrier:
                 letters.append(DeadLetter("journal", hashlib.sha256(payload).hexdigest(), "unknown", str(error)))
                 continue
             if isinstance(event, Told):
-                told.append(event.counters)
+                told.update(event.counters)
                 continue
             try:
                 events.append(redacted(event, redact))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -25,12 +26,19 @@ class Duty:
     """The place of the worker of a directory; taken by one process at a time, free when that has died."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._descriptor = os.open(directory / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        self._directory = directory
+        self._descriptor = _opened(directory)
         self._said: OnDuty | None = None
 
     def taken(self) -> bool:
         """Take the place if it is free; whether it is ours now."""
+        if not self._is_in_place():  # nobody else would see that it is ours
+            try:
+                fresh = _opened(self._directory)
+            except OSError:
+                return False
+            os.close(self._descriptor)
+            self._descriptor, self._said = fresh, None
         if self._said is None:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,14 +51,26 @@ class Duty:
         """Let others know what troubles us."""
         on_duty = OnDuty(os.getpid(), trouble)
         if on_duty != self._said:
-            self._said = on_duty
             text = msgspec.json.encode(on_duty)
-            os.pwrite(self._descriptor, text, 0)
-            os.ftruncate(self._descriptor, len(text))
+            with suppress(OSError):  # a full disk: it is said later
+                os.pwrite(self._descriptor, text, 0)
+                os.ftruncate(self._descriptor, len(text))
+                self._said = on_duty
 
     def leave(self) -> None:
         """Give the place up."""
         os.close(self._descriptor)
+
+    def _is_in_place(self) -> bool:
+        """Whether our file is still the one in the directory: that may have been removed, and made anew by others."""
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._directory / FILE))
+        return False
+
+
+def _opened(directory: Path) -> int:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(directory / FILE, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def on_duty(directory: Path) -> OnDuty | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from spark_hooks.events import Event
@@ -48,20 +48,24 @@ class Projection(Protocol):
         ...
 
 
-def ingest(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+def ingest(store: Store, events: Sequence[Event], projection: Projection, counters: Mapping[str, int] = {}) -> Ingested:
     """Store a batch. An event that cannot be stored is buried alone; the others of its batch are stored.
+
+    `counters` are added to the store's in the same transaction, or what is tried again would be counted again.
 
     Raises `StoreError`, with nothing stored, when the store cannot be used.
     """
     try:
-        return _whole(store, events, projection)
+        return _whole(store, events, projection, counters)
     except UnfitRow as error:
-        if len(events) == 1:
+        if len(events) == 1 and not counters:
             [event] = events
             return bury(store, [DeadLetter(event.source, event.id, event.type, error.reason)])
     total = NOTHING
     for event in events:
         total = total.plus(ingest(store, [event], projection))
+    with store.transaction() as transaction:
+        transaction.count_up(counters)
     return total
 
 
@@ -73,7 +77,7 @@ def bury(store: Store, letters: Sequence[DeadLetter]) -> Ingested:
     return Ingested(dead_letters=len(letters))
 
 
-def _whole(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+def _whole(store: Store, events: Sequence[Event], projection: Projection, counters: Mapping[str, int]) -> Ingested:
     begun = False
     try:
         with store.transaction() as transaction:
@@ -84,6 +88,7 @@ def _whole(store: Store, events: Sequence[Event], projection: Projection) -> Ing
             rows = [_row(position, event, projection) for position, event in enumerate(fresh, start=first)]
             transaction.append(rows)
             projection.finish(transaction)
+            transaction.count_up(counters)
     except BaseException:
         if begun:  # a transaction that never began has changed nothing
             projection.abort()

@@ -97,12 +97,15 @@ class Journal:
             os.close(self._lock_file)
             raise
 
-    def append(self, payload: bytes) -> None:
-        """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk."""
+    def append(self, payload: bytes, *, wait: bool = True) -> None:
+        """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk.
+
+        Without `wait`, it does not wait for room, whatever the journal's terms are.
+        """
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
         while (place := self._taken_in(payload)) is None:
-            if self._terms.on_full == "drop":
+            if self._terms.on_full == "drop" or not wait:
                 raise JournalFull(self._terms.max_bytes)
             time.sleep(BLOCK_S)  # until the drainer has made room, or the journal is sealed
         if self._terms.durable:
@@ -164,6 +167,11 @@ class Journal:
         self._segments[0].release(self._read_to, end, durable=self._terms.durable)
         self._read_to = end
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether others cannot find the set any more: its files were removed."""
+        return not lock_path(self.directory, self._name).exists()
+
     def seal(self) -> None:
         """Take no more records: after this, what is in the journal is all there will be."""
         with self._lock:
@@ -177,6 +185,7 @@ class Journal:
                 self._spare.remove()
                 self._spare = None
             for segment in self._segments:
+                self._gone = self._gone.plus(segment.drained)
                 segment.remove() if drained else segment.close()
             self._segments.clear()
             if drained:

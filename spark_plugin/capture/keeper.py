@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from spark_plugin.capture.counts import Ingested
 from spark_plugin.capture.drainer import news
@@ -26,8 +25,12 @@ LOOK_S = 0.5
 """Between two looks at the worker."""
 GRACE_S = 5.0
 """A worker may take so long to start, or to be replaced, before its absence is called trouble."""
+STALL_S = 30.0
+"""A worker that is there and drains nothing of ours for so long is trouble too: it may have been stopped."""
 FLUSH_POLL_S = 0.002
 LAST_WAIT_S = 30.0
+DISMISS_S = 10.0
+"""A worker that is not needed any more may take so long to end."""
 
 
 class Staff(Protocol):
@@ -75,12 +78,25 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # what troubles it, it tells through the duty file
+            start_new_session=True,  # an interrupt at the terminal is not meant for it: it ends when we do
         )
 
     def dismiss(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait()
+            try:
+                self._process.wait(DISMISS_S)
+            except subprocess.TimeoutExpired:  # it may have been stopped; nothing is lost, nothing is stored twice
+                self._process.kill()
+                self._process.wait()
+
+
+class Telling(NamedTuple):
+    """The tallies told last: the totals without them, with them, and how many drained records mean they are stored."""
+
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    arrives: int
 
 
 class Keeper(threading.Thread):
@@ -98,8 +114,9 @@ class Keeper(threading.Thread):
         self._journal = journal
         self._staff = staff
         self._tallies = tallies
-        self._told = Counter(told)
-        self._seen_at = time.monotonic()
+        self._telling = Telling(told, told, 0)
+        self._seen_at = self._moved_at = time.monotonic()
+        self._moved = 0
         self._looks = 0
         self._next_look = 0.0
         self._stopped = threading.Event()
@@ -134,8 +151,9 @@ class Keeper(threading.Thread):
         return self._journal.drained.events
 
     def untold(self) -> dict[str, int]:
-        """What is new in the tallies and not yet told."""
-        return news(self._tallies(), self._told)
+        """What is new in the tallies and not yet among the store's counters."""
+        said = self._telling
+        return news(self._tallies(), said.after if self._journal.drained.records >= said.arrives else said.before)
 
     def run(self) -> None:
         """Keep until told to stop; then wait for what is left to be drained."""
@@ -151,6 +169,12 @@ class Keeper(threading.Thread):
 
     def _end(self) -> None:
         self._tell()
+        while (
+            news(self._tallies(), self._telling.after) and self.trouble is None
+        ):  # a full journal has no room for them
+            self._round()
+            self._tell()
+            time.sleep(FLUSH_POLL_S)
         self._journal.seal()
         while self.lag and self.trouble is None:
             self._round()
@@ -159,7 +183,9 @@ class Keeper(threading.Thread):
         self._journal.close(drained=self.lag == 0)
 
     def _round(self) -> None:
-        with contextlib.suppress(OSError):  # no room for the next segment; draining this one is what makes room
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # no room, which draining makes; or it is not the newest any more
             self._journal.prepare()
         self._journal.forget()
         if time.monotonic() >= self._next_look:
@@ -169,17 +195,25 @@ class Keeper(threading.Thread):
             self._looks += 1
 
     def _look(self) -> None:
-        """See how the worker is."""
+        """See how the worker is, and whether it can find the journal."""
+        if self._journal.is_gone:
+            self._journal.seal()  # what cannot be kept must not be taken in
+            self._say(f"the files of the journal in {self._journal.directory} were removed: start this process again")
+            return
         try:
             self._staff.look()
             worker = on_duty(self._journal.directory)
         except Exception as error:
             self._say(f"no worker can be started: {error}")
             return
+        now = time.monotonic()
+        if worker is None or worker.trouble or not self.lag or self._moved != self._journal.drained.records:
+            self._moved, self._moved_at = self._journal.drained.records, now
         if worker is not None:
-            self._seen_at = time.monotonic()
-            self._say(worker.trouble)
-        elif time.monotonic() - self._seen_at > GRACE_S:
+            self._seen_at = now
+            stalled = f"the worker (process {worker.pid}) drains nothing: is it stopped?"
+            self._say(worker.trouble or (stalled if now - self._moved_at > STALL_S else None))
+        elif now - self._seen_at > GRACE_S:
             self._say("no worker is there: run `spark worker`")
 
     def _say(self, trouble: str | None) -> None:
@@ -188,8 +222,9 @@ class Keeper(threading.Thread):
         self.trouble = trouble
 
     def _tell(self) -> None:
-        """Tell the worker what is new in the tallies, through the journal."""
-        if untold := self.untold():
+        """Tell the worker what is new in the tallies, through the journal; one thing after the other."""
+        told, totals = self._telling.after, self._tallies()
+        if self._journal.drained.records >= self._telling.arrives and (new := news(totals, told)):
             with contextlib.suppress(ValueError, OSError):  # no room: told later
-                self._journal.append(encode(Told(untold)))
-                self._told.update(untold)
+                self._journal.append(encode(Told(new)), wait=False)  # who makes room must not wait for it
+                self._telling = Telling(told, totals, self._journal.appended)

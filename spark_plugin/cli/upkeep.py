@@ -11,7 +11,7 @@ from spark_plugin import settings as settings_module
 from spark_plugin.capture import journal_directory, on_duty
 from spark_plugin.cli.common import JsonOption, StoreOption, console, note, print_json, settings_for, table
 from spark_plugin.doctor import Check, examine, rebuild, recover
-from spark_plugin.draining import work
+from spark_plugin.draining import worker_for
 
 
 def worker(
@@ -20,10 +20,11 @@ def worker(
 ) -> None:
     """Store and project what coordinators with SPARK_WORKER=external capture, until it is stopped."""
     settings = settings_for(store)
+    own = worker_for(settings, parent)
     directory = journal_directory(settings.store)
     other = on_duty(directory)
     note(f"waits to take over from the worker with process id {other.pid}" if other else f"drains {directory}")
-    work(settings, parent)
+    own.run()
 
 
 def doctor(

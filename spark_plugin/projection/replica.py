@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from spark_plugin.projection.state import SNAPSHOT_VERSION, State, load
 from spark_plugin.store import Reader
+
+log = logging.getLogger("spark.projection")
 
 REFRESH_S = 1.0
 
@@ -38,5 +43,10 @@ class Replica:
 
     def _refresh(self) -> None:
         data = self._reader().snapshot(SNAPSHOT_VERSION)
-        if data is not None and data != self._data:
-            self._state, self._data = load(data), data
+        if data is None or data == self._data:
+            return
+        self._data = data  # also when it cannot be read: to try it once is enough
+        try:
+            self._state = load(data)
+        except msgspec.MsgspecError as error:
+            log.warning("the snapshot cannot be read, answers come from the one before: %s", error)

@@ -126,7 +126,7 @@ def test_questions_are_answered_from_what_was_published(
         eventually(lambda: spark.hooks.recommend("open")[0].success_probability > 0.8)
         assert spark.hooks.recommend("open")[0].agent_id == "b"
         unknown = TaskPosted(task_id="unknown", description="", candidates=("a", "b"), category="db")
-        assert spark.hooks.predict(unknown).success == dict(frozen.success)
+        eventually(lambda: spark.hooks.predict(unknown).success == dict(frozen.success))
 
 
 def test_a_snapshot_is_read_at_most_once_a_second(
@@ -250,6 +250,16 @@ else:
     assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr
     with closing(open_store(url)) as store:
         assert store.position() == 150
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_has_said_what_it_does_ends_well_when_it_is_asked_to(url: str, number: int) -> None:
+    arguments = [sys.executable, "-m", "spark_plugin", "worker", "--store", url]
+    with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("spark: drains ")
+        process.send_signal(number)
+        assert (process.wait(60), process.stderr.read()) == (0, "")
 
 
 class Redacting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_hooks import Advisory, Hooks, facade, hookimpl
+from spark_hooks import Advisory, Hooks, InvalidPlugin, facade, hookimpl
 from spark_hooks import plugins as plugins_module
 from spark_hooks.breaker import TOO_MANY, WINDOW, Breaker
 from spark_hooks.events import TaskPosted
@@ -198,3 +198,65 @@ def test_a_trusted_plugin_takes_the_time_it_needs(plugins):
     for _ in range(10):
         plugins.notify(EVENT, None)
     assert slow.calls == 10
+
+
+class Slowly(Asked):
+    """Takes its time to make its detectors, not to use them."""
+
+    @hookimpl
+    def advisory_detectors(self):
+        clock.sleep(SLOW_S)
+        return [self]
+
+
+def test_to_make_detectors_may_take_its_time(plugins):
+    slowly = Slowly()
+    plugins.register(slowly, "slowly")
+    hooks = Hooks(plugins)
+    assert [len(hooks.detectors()) for _ in range(10)] == [1] * 10
+    assert hooks.switched_off == {}
+
+
+def test_what_a_detector_watches_may_be_read_once_only(plugins):
+    slowly = Slowly()
+    slowly.watches = iter(["task_posted"])
+    plugins.register(slowly, "slowly")
+    [detector] = Hooks(plugins).detectors()
+    assert detector.watches == {"task_posted"}
+
+
+def test_a_call_that_ends_after_its_plugin_was_let_go_switches_nothing_off(plugins):
+    class Leaving(Slow):
+        @hookimpl
+        def task_posted(self, event):
+            self.work()
+            if self.calls == TOO_MANY:
+                plugins.unregister(self)
+
+    leaving = Leaving()
+    plugins.register(leaving, "it")
+    for _ in range(10):
+        plugins.notify(EVENT, None)
+    assert (leaving.calls, plugins.switched_off) == (TOO_MANY, {})
+
+
+def test_a_budget_that_cannot_be_read_is_the_default(plugins):
+    quick = Slow()
+    quick.spark_budget_s = 10**400
+    plugins.register(quick, "quick")
+    for _ in range(10):
+        plugins.notify(EVENT, None)
+    assert quick.calls == 10
+
+
+def test_a_plugin_that_cannot_be_looked_at_is_refused_and_leaves_nothing_behind(plugins):
+    class Broken(Slow):
+        def __dir__(self):
+            raise RuntimeError("not now")
+
+    broken = Broken()
+    for _ in range(2):
+        with pytest.raises(InvalidPlugin, match="not now"):
+            plugins.register(broken, "broken")
+    plugins.notify(EVENT, None)
+    assert broken.calls == 0
