@@ -75,7 +75,7 @@ class Plugins:
         return self._take_in(plugin, name, self._elsewhere, trusted=trusted)
 
     def _take_in(self, plugin: object, name: str | None, elsewhere: frozenset[str], *, trusted: bool = False) -> str:
-        label = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        label = name or _label(plugin)
         if plugin is None or inspect.isclass(plugin):
             raise InvalidPlugin(label, "it is nothing" if plugin is None else "it is a class; register an object of it")
         while self._manager.has_plugin(label):
@@ -265,8 +265,17 @@ def _budget(plugin: object) -> float:
     try:
         said = getattr(plugin, "spark_budget_s", None)
         return float(said) if isinstance(said, (int, float)) and said > 0 else BUDGET_S
-    except Exception:
+    except Exception:  # a stranger's attribute may raise anything when it is looked at
         return BUDGET_S
+
+
+def _label(plugin: object) -> str:
+    """What a plugin is called that was not given a name."""
+    try:
+        said = getattr(plugin, "__name__", None)
+        return said if isinstance(said, str) and said else type(plugin).__name__
+    except Exception:
+        return type(plugin).__name__
 
 
 def _own(value: object) -> object:

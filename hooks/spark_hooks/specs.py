@@ -2,7 +2,8 @@
 
 Guarantees. Implementations may take fewer arguments than the specification. Each is called in isolation: an error in
 one is logged with the plugin's name, counted, and reaches neither the coordinator nor the other plugins. Coroutine
-functions, hook wrappers and unknown hook names are refused when the plugin is registered.
+functions, hook wrappers and unknown hook names are refused when the plugin is registered. What it is given is its own:
+each implementation gets a copy of an event, and detectors a view through which nothing can be changed.
 """
 
 from __future__ import annotations
