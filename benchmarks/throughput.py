@@ -80,7 +80,14 @@ class Ours:
 
     def __init__(self, folder: str, batch: int) -> None:
         url = f"sqlite:///{folder}/spark.db"
-        self._carrier = Carrier(Path(folder), lambda: open_store(url), NoProjection(), batch=batch, redact=lambda: None)
+        self._carrier = Carrier(
+            Path(folder),
+            lambda durable: open_store(url, durable=durable),
+            NoProjection(),
+            batch=batch,
+            durable=False,
+            redact=lambda: None,
+        )
         self._carrier.prepare()
 
     def ready(self, events: list[Event]) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
@@ -100,7 +101,8 @@ class Answers:
         """The live advisories, as far as they are about what was asked."""
         if self._models.current:
             return self._ask(task, lambda state, card: _advice(state.book.live(), subject, task, card, limit)) or []
-        issued = list(Advice(self._readable).issued())
+        everything = subject is None and task is None
+        issued = list(Advice(self._readable).issued(limit if everything else sys.maxsize))
         return self._ask(task, lambda state, card: _advice(issued, subject, task, card, limit)) or []
 
     def _ask(self, task: TaskPosted | str | None, question: Callable[[State, TaskCard | None], T]) -> T | None:

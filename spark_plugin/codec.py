@@ -42,17 +42,11 @@ stored: Callable[[Event], bytes] = _json.encode
 def restored(data: bytes) -> Event:
     """The event of `stored`; also of a CloudEvents line. Raises `BadLine` where something else was put in its place."""
     try:
-        return _stored(data)
-    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
-        return decode(data)
-
-
-def line_of(data: bytes) -> bytes:
-    """The CloudEvents line of a stored event. Raises `BadLine` where something else was put in its place."""
-    try:
-        return encode(checked(restored(data)))
+        return checked(_stored(data))
     except InvalidEvent as error:
         raise BadLine(str(error)) from None
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return decode(data)
 
 
 def to_cloudevent(event: Event) -> dict[str, object]:

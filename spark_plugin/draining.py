@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import msgspec
 
@@ -89,7 +88,6 @@ def worker_for(settings: Settings, parent: int | None = None) -> Worker:
         worker = Worker(
             directory,
             _carrier(settings, plugins, projection),
-            durable=settings.durability == "power",
             wanted=lambda: parent is None or os.getppid() == parent,
             tallies=lambda: {"plugin_errors": plugins.errors.total()},
         )
@@ -118,9 +116,10 @@ def _carrier(settings: Settings, plugins: Plugins, projection: Projection) -> Ca
     redact = Hooks(plugins).redact
     return Carrier(
         journal_directory(settings.store),
-        partial(open_store, settings.store, durable=settings.durability == "power"),
+        lambda durable: open_store(settings.store, durable=durable),
         projection,
         batch=settings.batch,
+        durable=settings.durability == "power",
         redact=lambda: redact if plugins.implemented("redact") else None,
     )
 

@@ -131,7 +131,7 @@ class EventLog:
         while rows := store.events(Filter(after=after), limit=_CHUNK):
             for row in rows:
                 try:
-                    yield row.position, codec.line_of(row.data)
+                    yield row.position, codec.encode(codec.restored(row.data))
                 except BadLine as error:
                     log.warning("the event at position %d cannot be read and is left out: %s", row.position, error)
             after = rows[-1].position
@@ -181,11 +181,13 @@ class Advice:
     def live(self, limit: int) -> list[Advisory]:
         """The live ones, most valuable first; among them that events were dropped, by whatever process."""
         dropped = self._readable.store().counters().get("dropped", 0)
-        return ranked([*self.issued(), *capture_health(None, 0, {"events": dropped})], limit)
+        return ranked([*self.issued(limit), *capture_health(None, 0, {"events": dropped})], limit)
 
-    def issued(self) -> Iterable[Advisory]:
-        """The live ones that the detectors found, in no order of value."""
-        return self._read(published.ADVISORY)
+    def issued(self, limit: int = sys.maxsize) -> Iterable[Advisory]:
+        """The live ones that the detectors found: the `limit` most valuable, and perhaps more."""
+        store = self._readable.store()
+        best = store.model(published.BEST, published.BEST_KEY) if limit <= published.MOST else None
+        return self._read(published.ADVISORY) if best is None else _read(store, best, list[Advisory])
 
     def all(self, limit: int) -> list[Advisory]:
         """The live ones, then the retired ones, each most valuable first."""
@@ -194,6 +196,8 @@ class Advice:
 
     def rows(self, *, retired: bool, category: str | None, agent: str | None, limit: int) -> list[Advisory]:
         """Those of one category or about one agent; with `retired`, the retired ones too."""
+        if not retired and category is None and agent is None:
+            return self.live(limit)
         found = self.all(sys.maxsize) if retired else self.live(sys.maxsize)
         found = found if category is None else [advisory for advisory in found if advisory.category == category]
         return (found if agent is None else about(found, {agent}))[:limit]
@@ -246,7 +250,7 @@ def _filter(which: dict[str, Any]) -> Filter:
 
 def _event_row(row: EventRow) -> Row:
     try:
-        document = _document(codec.line_of(row.data))
+        document = _document(codec.encode(codec.restored(row.data)))
     except BadLine:  # something else was put in its place
         document = {}
     data = document.get("data")

@@ -579,3 +579,18 @@ def test_a_summary_that_is_none_is_told_as_an_error_of_ours(
         transaction.publish(published.SUMMARY, {published.SUMMARY_KEY: msgspec.json.encode(known | change)})
     with pytest.raises(StoreCorrupt, match="rebuild"):
         spark.status()
+
+
+def test_the_best_advice_is_the_same_however_many_are_asked_for(url, monkeypatch):
+    """Whether it is read from the one row of the best, or from all."""
+    monkeypatch.setattr(published, "MOST", 3)
+    good = [event for n in range(4) for event in record(f"good-{n}", [True] * 60)]
+    bad = [event for n in range(6) for event in record(f"bad-{n}", [False] * (8 + n))]
+    with closing(open_store(url)) as store:
+        Run(store).take(stamped([*good, *bad]))
+    with Spark.open(url) as spark:
+        everything = spark.advisories.live(1000)
+        assert len(everything) > published.MOST
+        for limit in (0, 1, 2, 3, 4):
+            assert spark.advisories.live(limit) == everything[:limit]
+            assert spark.advisories.rows(retired=False, category=None, agent=None, limit=limit) == everything[:limit]

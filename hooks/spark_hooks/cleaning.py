@@ -30,6 +30,7 @@ TOO_MANY = "[cut: too many values]"
 _MAX_INT = 2**63 - 1
 _LONGEST_NAME = 80
 _BYTES_OF_A_VALUE = 256  # a text of so many bytes counts for one value more
+_CHARACTERS_FREE = _BYTES_OF_A_VALUE // 4
 T = TypeVar("T")
 _SHORT = MAX_TEXT // 4  # no UTF-8 character is longer than four bytes
 
@@ -94,7 +95,8 @@ class _Plainer:
             return value
         kind = type(value)
         if kind is str:
-            return self._text(value)  # type: ignore[arg-type]
+            kept = text(value)  # type: ignore[arg-type]
+            return kept if len(kept) < _CHARACTERS_FREE else self._counted(kept)
         if kind is int:
             return value if -_MAX_INT <= value <= _MAX_INT else self._text(_unknown(value))  # type: ignore[operator]
         if kind is float:
@@ -129,9 +131,11 @@ class _Plainer:
         if isinstance(value, Mapping):
             return {self._key(name): self.plain(item, depth) for name, item in self._affordable(value.items())}
         assert isinstance(value, (list, tuple, set, frozenset))
-        items = list(itertools.islice(value, max(self.left, 0) + 1))  # it may have no end, whatever its length says
-        if isinstance(value, (set, frozenset)):
-            items.sort(key=repr)
+        items = value
+        if type(value) is not list or len(value) > self.left:  # a stranger's may have no end, whatever its length says
+            items = list(itertools.islice(value, max(self.left, 0) + 1))
+            if isinstance(value, (set, frozenset)):
+                items.sort(key=repr)
         kept = [self.plain(item, depth) for item in self._affordable(items)]
         return kept if len(kept) == len(items) else [*kept, TOO_MANY]
 
@@ -139,7 +143,8 @@ class _Plainer:
         return self._counted(text(value))
 
     def _key(self, name: object) -> str:
-        return self._counted(identifier(name if isinstance(name, str) else _unknown(name)))
+        kept = identifier(name if isinstance(name, str) else _unknown(name))
+        return kept if len(kept) < _CHARACTERS_FREE else self._counted(kept)
 
     def _counted(self, kept: str) -> str:
         self.left -= len(kept) * (1 if kept.isascii() else 4) // _BYTES_OF_A_VALUE

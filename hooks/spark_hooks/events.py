@@ -7,7 +7,7 @@ envelope (`Event.id`, `Event.source`, `Event.time`, `Event.writer`) is filled in
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -80,6 +80,9 @@ class Event(
         self._clean(self.checks, self.checks)
         if not self._has_no_envelope():
             self._clean(_ENVELOPE, _ENVELOPE)
+            own = self._own_names()
+            if not own.isdisjoint(self.extra):  # on the wire both are in one place
+                _set(self, "extra", _without(self.extra, own))
 
     def _has_no_envelope(self) -> bool:
         """By identity, not by equality: a stranger's value may do anything when it is compared."""
@@ -103,6 +106,10 @@ class Event(
             raise
         except BaseException as error:  # a stranger's value may raise anything, an exit too
             raise InvalidEvent(name_of(type(self)), name, f"cannot be read: {class_name(error)}") from None
+
+    def _own_names(self) -> Set[str]:
+        """The names that no field of `extra` may have."""
+        return self.checks.keys()
 
     @property
     def subject(self) -> str | None:
@@ -271,6 +278,9 @@ class CustomEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="cus
     checks: ClassVar[Mapping[str, f.Check]] = {"type": _own_type, "about": f.optional(f.identifier)}
     required: ClassVar[tuple[str, ...]] = ("type",)
 
+    def _own_names(self) -> Set[str]:
+        return frozenset()
+
     @property
     def subject(self) -> str | None:
         return self.about
@@ -385,6 +395,18 @@ def _require(cls: type[Event], data: Mapping[str, object]) -> None:
     for name in cls.required:
         if name not in data:
             raise InvalidEvent(name_of(cls), name, "is missing")
+
+
+def _without(extra: Mapping[str, object], own: Set[str]) -> dict[str, object]:
+    """`extra` with other names for the fields that are called like the event's own."""
+    kept = {name: value for name, value in extra.items() if name not in own}
+    for name in extra:
+        if name in own:
+            other = name + "'"
+            while other in kept:
+                other += "'"
+            kept[other] = extra[name]
+    return kept
 
 
 def _text_or_none(value: object) -> str | None:

@@ -30,7 +30,8 @@ LAST_RETRY_S = 5.0
 
 
 class Carrier:
-    """Opens the store when it is first needed and again after each failure. For one thread.
+    """Opens the store when it is first needed and again after each failure: `open_store` is told whether what is
+    committed must outlast a power cut. For one thread.
 
     `redact` tells, batch by batch, what plugins take out of texts, None for nothing; the built-in redaction always has
     its turn.
@@ -39,10 +40,11 @@ class Carrier:
     def __init__(
         self,
         directory: Path,
-        open_store: Callable[[], Store],
+        open_store: Callable[[bool], Store],
         projection: Projection,
         *,
         batch: int,
+        durable: bool,
         redact: Callable[[], Redact | None],
     ) -> None:
         self.trouble: str | None = None
@@ -51,6 +53,7 @@ class Carrier:
         self.batch = batch
         self._directory = directory
         self._open_store = open_store
+        self._durable = durable
         self._projection = projection
         self._redact = redact
         self._store: Store | None = None
@@ -78,16 +81,25 @@ class Carrier:
     def prepare(self) -> None:
         """Have the store open, the projection caught up, the sets of dead processes drained. Raises `StoreError`."""
         if self._store is None:
-            self._store = self._open_store()
+            self._store = self._open_store(self._durable)
             self._projection.catch_up(self._store)  # by reading alone: whoever holds the lock keeps nobody from answers
         if not self._recovered:
             for dead in dead_sets(self._directory):
                 self.recover(dead)
             self._recovered = True
 
+    def harden(self) -> None:
+        """From now on what is committed outlasts a power cut: somebody was promised that. Raises `StoreError`."""
+        if not self._durable:
+            self._durable = True
+            self._close_store()
+            self._store = self._open_store(True)
+
     def recover(self, dead: DeadSet) -> None:
         """Drain what a dead process left. Raises `StoreError`."""
         try:
+            if dead.durable:
+                self.harden()
             records = dead.records()
             while batch := list(islice(records, self.batch)):
                 self.carry(batch)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from spark_plugin.capture.journal import lock_path
+from spark_plugin.capture.journal import DURABLE, lock_path, terms_of
 from spark_plugin.capture.segment import is_ours, salvage
 
 log = logging.getLogger("spark.capture")
@@ -21,6 +21,8 @@ class DeadSet:
         self.name = name
         self._directory = directory
         self._lock_file = lock_file
+        self.durable = DURABLE in terms_of(directory, name)
+        """Whether its owner was promised that its events outlast a power cut."""
 
     def records(self) -> Iterator[bytes]:
         """Every whole record, in the order they were taken in."""

@@ -8,6 +8,7 @@ owner lives is written in the lock file: nobody else, or a worker; see `spark_pl
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import secrets
 import threading
@@ -27,8 +28,8 @@ MIN_SEGMENTS = 2
 BLOCK_S = 0.05
 NO_ROOM_S = 1.0
 """How long a disk without room for a segment is left alone: to find that out takes milliseconds, in a sender's way."""
-FOR_A_WORKER = b"worker"
-"""What the lock file of a set says that a worker drains."""
+FOR_A_WORKER, DURABLE = "worker", "power"
+"""What the lock file of a set may say: that a worker drains it; that what it holds must outlast a power cut."""
 
 
 class RecordTooLarge(ValueError):
@@ -77,14 +78,14 @@ class Journal:
         self.appended = 0
         """Records ever taken in."""
         self._name = f"{name_prefix}{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
-        self._lock_file = _own(directory, self._name, FOR_A_WORKER if terms.for_a_worker else b"")
+        self._lock_file = _own(directory, self._name, terms)
         self._terms = terms
         self._most = max(MIN_SEGMENTS, terms.max_bytes // SEGMENT_BYTES)
         self._make = make
         self._lock = threading.Lock()
         self._segments: deque[Segment] = deque()
         self._spare: Segment | None = None
-        self._made = 0
+        self._numbers = itertools.count(1)  # asked by several threads at a time
         self._no_room: OSError | None = None  # why no segment could be made
         self._no_room_until = 0.0
         self._sealed = False
@@ -238,9 +239,8 @@ class Journal:
     def _new_segment(self) -> Segment:
         if (why := self._no_room) is not None and time.monotonic() < self._no_room_until:
             raise OSError(*why.args)
-        self._made += 1
         try:
-            segment = Segment(self.directory / f"{self._name}.{self._made:08d}.seg", SEGMENT_BYTES, self._make)
+            segment = Segment(self.directory / f"{self._name}.{next(self._numbers):08d}.seg", SEGMENT_BYTES, self._make)
         except OSError as error:
             self._no_room, self._no_room_until = error, time.monotonic() + NO_ROOM_S
             raise
@@ -259,12 +259,20 @@ def lock_path(directory: Path, name: str) -> Path:
     return directory / f"{name}.lock"
 
 
-def _own(directory: Path, name: str, says: bytes) -> int:
+def terms_of(directory: Path, name: str) -> frozenset[str]:
+    """What the lock file of a set says; nothing when it is gone."""
+    with suppress(OSError):
+        return frozenset(lock_path(directory, name).read_text("utf-8", "replace").split())
+    return frozenset()
+
+
+def _own(directory: Path, name: str, terms: JournalTerms) -> int:
     """Make the set's lock file and hold it. It gets its name only when it is held, or others would take it for dead."""
     unnamed = directory / f"{name}.new"
     descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.write(descriptor, says)
+    says = [word for word, holds in ((FOR_A_WORKER, terms.for_a_worker), (DURABLE, terms.durable)) if holds]
+    os.write(descriptor, " ".join(says).encode())
     unnamed.rename(lock_path(directory, name))
     return descriptor
 

@@ -9,17 +9,18 @@ from itertools import islice
 from pathlib import Path
 
 from spark_plugin.capture.counts import Drained
-from spark_plugin.capture.journal import FOR_A_WORKER
+from spark_plugin.capture.journal import DURABLE, FOR_A_WORKER, terms_of
 from spark_plugin.capture.segment import FIRST, ForeignSegment, NotReady
 
 
 class LiveSet:
     """The set of another process, read while that writes. Its owner takes the files off the disk, not we."""
 
-    def __init__(self, directory: Path, name: str, *, durable: bool = False) -> None:
+    def __init__(self, directory: Path, name: str) -> None:
         self.name = name
         self._directory = directory
-        self._durable = durable
+        self.durable = DURABLE in terms_of(directory, name)
+        """Whether its owner was promised that its events outlast a power cut."""
         self._segments: deque[ForeignSegment] = deque()
         self._newest = ""
 
@@ -39,7 +40,7 @@ class LiveSet:
     def release(self, end: int, drained: Drained) -> None:
         """The records up to `end` are stored: note it for the owner, and wipe them."""
         segment = self._segments[0]
-        segment.release(segment.released, end, drained, durable=self._durable)
+        segment.release(segment.released, end, drained, durable=self.durable)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -64,5 +65,5 @@ def sets_for_a_worker(directory: Path) -> Iterator[str]:
     """Names of the sets that their owners, dead or alive, leave to a worker."""
     for path in sorted(directory.glob("*.lock")):
         with suppress(OSError):
-            if path.read_bytes() == FOR_A_WORKER:
+            if FOR_A_WORKER in terms_of(directory, path.stem):
                 yield path.stem

@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spark_hooks import InvalidEvent
-from spark_hooks.events import checked
 from spark_plugin import codec, forks
 from spark_plugin.capture.journal import Journal, JournalFull
 from spark_plugin.capture.record import encode
@@ -47,8 +45,8 @@ def _salvage(path: Path, directory: Path) -> int:
     journal, saved = next(sets), 0
     for line in readable_events(path):
         try:
-            record = encode(checked(codec.restored(line)))  # damage may have touched it
-        except (BadLine, InvalidEvent, ValueError):
+            record = encode(codec.restored(line))
+        except (BadLine, ValueError):
             log.warning("an event of the damaged store cannot be read and is left there")
             continue
         try:

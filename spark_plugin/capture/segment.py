@@ -156,8 +156,7 @@ class SegmentFile:
 
     def _note(self, end: int, drained: Drained) -> None:
         """Copied over as a whole: `pack_into` writes byte by byte, and killed in between would leave a wrong offset."""
-        self._bytes[_COUNTS_AT:FIRST] = _COUNTS.pack(drained.records, *drained.events)
-        self._bytes[len(MAGIC) : _COUNTS_AT] = _OFFSET.pack(end)
+        self._bytes[len(MAGIC) : FIRST] = _OFFSET.pack(end) + _COUNTS.pack(drained.records, *drained.events)
 
     def sync(self) -> None:
         """Return when all that is in the file is on the disk. Raises `OSError`."""

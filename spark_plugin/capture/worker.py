@@ -34,13 +34,11 @@ class Worker:
         directory: Path,
         carrier: Carrier,
         *,
-        durable: bool,
         wanted: Callable[[], bool],
         tallies: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._directory = directory
         self._carrier = carrier
-        self._durable = durable
         self._wanted = wanted
         self._tallies = tallies
         self._told: Mapping[str, int] = {}
@@ -109,7 +107,9 @@ class Worker:
             self._carrier.recover(dead)
         for name in sets_for_a_worker(self._directory):
             if name not in self._sets:
-                self._sets[name] = LiveSet(self._directory, name, durable=self._durable)
+                self._sets[name] = LiveSet(self._directory, name)
+                if self._sets[name].durable:
+                    self._carrier.harden()
         for name in self._sets.keys() - set(sets_for_a_worker(self._directory)):
             self._sets.pop(name).close()
 

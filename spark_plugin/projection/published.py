@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from spark_advisor import ranked
 from spark_plugin.projection.projector import Projector
 from spark_plugin.projection.state import State
 from spark_plugin.store import Transaction
@@ -13,6 +14,9 @@ from spark_plugin.store import Transaction
 AGENT, CATEGORY, MEMORY = "agent", "category", "memory"
 ADVISORY, ADVISORY_RETIRED = "advisory", "advisory_retired"
 SUMMARY, SUMMARY_KEY = "summary", "all"
+BEST, BEST_KEY = "advisory_best", "all"
+MOST = 100
+"""So many of the most valuable advisories lie together in one row: most who ask want no more of them."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,17 +28,18 @@ def write(projector: Projector, transaction: Transaction) -> None:
     transaction.publish(AGENT, _changed(effects.agents, state.agents))
     transaction.publish(CATEGORY, _changed(effects.categories, state.categories))
     transaction.publish(MEMORY, _changed(effects.memories, state.memories))
-    live: dict[str, bytes | None] = {}
-    retired: dict[str, bytes | None] = {}
-    for what, advisory in effects.advisories:
-        if what in ("issued", "updated"):
-            live[advisory.id] = _encode(advisory)
-        else:
-            live[advisory.id] = None
-            retired[advisory.id] = _encode(advisory)
-    transaction.publish(ADVISORY, live)
-    transaction.publish(ADVISORY_RETIRED, retired)
+    if effects.advisories:
+        _write_advice(projector, transaction)
     transaction.publish(SUMMARY, {SUMMARY_KEY: _encode(summary(state))})
+
+
+def _write_advice(projector: Projector, transaction: Transaction) -> None:
+    last = {advisory.id: (what, advisory) for what, advisory in projector.effects.advisories}
+    live = {key: advisory for key, (what, advisory) in last.items() if what in ("issued", "updated")}
+    retired = {key: _encode(advisory) for key, (_, advisory) in last.items() if key not in live}
+    transaction.publish(ADVISORY, {key: _encode(live[key]) if key in live else None for key in last})
+    transaction.publish(ADVISORY_RETIRED, retired)
+    transaction.publish(BEST, {BEST_KEY: _encode(ranked(projector.state.book.live(), MOST))})
 
 
 def _changed(touched: Iterable[str], cards: Mapping[str, object]) -> dict[str, bytes | None]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from spark_plugin.redaction.spans import Span
-from spark_plugin.redaction.values import looks_random, stands_in
+from spark_plugin.redaction.values import Verdicts
 
 _LONGEST_KEY = 32 * 1024
 
@@ -20,20 +20,32 @@ _LINE = r"[A-Za-z0-9+/=]{16,}+"
 _LAST_LINE = r"[A-Za-z0-9+/=]+(?=\W*\Z|\[cut)"
 _CUT_KEY = re.compile(rf"(?:{_BREAK}(?:{_HEADER}|{_LINE}))*(?:{_BREAK}{_LAST_LINE})?")
 
-_HOST = re.compile(
-    r""":(?=\\?/)(?<=[A-Za-z0-9]:)\\?/\\?/
-    (?:(?P<user>[^\s:/@?\#"'`<>\\]{0,128}):(?!\d{1,5}[/?\#])(?P<password>[^\s"'`<>\\/?\#]{1,256}|[^\s"'`<>\\@]{1,256})@(?!sha\d+:)
-      |(?P<token>[\w~-]{20,256})@)""",
+_SCHEME = re.compile(r":(?=\\?/)(?<=[A-Za-z0-9]:)\\?/\\?/")
+_LOGIN = re.compile(
+    r"""(?P<user>[^\s:/@?\#"'`<>\\]{0,128}+):(?!\d{1,5}[/?\#])
+        (?P<password>[^\s"'`<>\\/?\#]{1,256}|[^\s"'`<>\\@]{1,256}+)@(?!sha\d+:)
+      |(?P<token>[\w~-]{20,256}+)@""",
     re.VERBOSE,
 )
+_LONGEST_LOGIN = 128 + 1 + 256 + 1
 
-PATTERNS = (_BEGIN, _HOST)
-"""One of them is found wherever `private_keys` or `url_passwords` finds something."""
+
+def suspicious(text: str) -> bool:
+    """Whether `private_keys` or `url_passwords` may find something."""
+    return _BEGIN.search(text) is not None or ("@" in text and _SCHEME.search(text) is not None)
+
+
+def places(text: str) -> Iterator[int]:
+    """Where `url_passwords` will look closer."""
+    for found in _SCHEME.finditer(text):
+        if text.find("@", found.end(), found.end() + _LONGEST_LOGIN) >= 0:
+            yield found.start()
 
 
 def private_keys(text: str) -> Iterator[Span]:
     """Whole blocks, and those whose end was cut off."""
-    begin, end = _BEGIN.search(text), _END.search(text)
+    begin = _BEGIN.search(text)
+    end = _END.search(text) if begin else None
     while begin:
         following = _BEGIN.search(text, begin.end())
         while end and end.start() < begin.end():
@@ -57,9 +69,15 @@ def url_passwords(text: str) -> Iterator[Span]:
 
     Words of examples (``user:pass@``) are taken for passwords here: so are passwords chosen, and nothing is lost.
     """
-    for found in _HOST.finditer(text):
-        if found["token"] is not None:
-            if looks_random(found["token"]):
-                yield Span(*found.span("token"), "credentials")
-        elif not stands_in(found["password"]) and not re.fullmatch("[A-Z_]+", found["password"]):
-            yield Span(*found.span("password"), "password")
+    found = _SCHEME.search(text) if "@" in text else None
+    verdicts = Verdicts()
+    while found:
+        login = None
+        if text.find("@", found.end(), found.end() + _LONGEST_LOGIN) >= 0:
+            login = _LOGIN.match(text, found.end())
+        if login and login["token"] is not None:
+            if verdicts.looks_random(login["token"]):
+                yield Span(*login.span("token"), "credentials")
+        elif login and verdicts.is_chosen(login["password"]):
+            yield Span(*login.span("password"), "password")
+        found = _SCHEME.search(text, (login or found).end())

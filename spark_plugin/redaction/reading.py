@@ -15,6 +15,9 @@ QUOTE = r"""(?:\\*["'`]|&quot;|&\#3[49];|\\+u002[27]|%2[27])"""
 
 _OPENING = re.compile(rf'(?:"""|\'\'\'|{QUOTE})', re.VERBOSE)
 _WRAPPER = re.compile(r"(?:\[\]byte|SecretStr|String|str|bytes|Some)\((?=[bfru]{0,2}[\"'`])|[bBfFrRuU@]{1,2}(?=[\"'])")
+_OPENINGS, _WRAPPERS = frozenset("\"'`\\&%"), frozenset("[SsbBfFrRuU@")
+"""What they begin with."""
+_LONGEST_ANNOTATION = 300
 _ANNOTATION = re.compile(
     r"""&?(?:'static[ ])?[A-Za-z_][\w.]{0,40}(?:\[[\w, ]{0,40}\])?\??(?:[ ]?\|[ ]?\w{1,20})?
     [ \t]{0,40}=[ \t]{0,40}(?=[bfru@]{0,2}["'`])""",
@@ -38,15 +41,17 @@ class Value(NamedTuple):
 
 def annotated(text: str, start: int) -> int:
     """Behind a type and its sign of equality (``password: str = ``) if one stands at `start`; else `start`."""
+    if text.find("=", start, start + _LONGEST_ANNOTATION) < 0:
+        return start
     found = _ANNOTATION.match(text, start)
     return found.end() if found else start
 
 
 def value_at(text: str, start: int, *, shell: bool = False) -> Value:
     """The value at `start`; an empty one where none stands. `shell`: only a space ends it, not a bracket."""
-    if wrapper := _WRAPPER.match(text, start):
+    if text[start : start + 1] in _WRAPPERS and (wrapper := _WRAPPER.match(text, start)):
         start = wrapper.end()
-    if opening := _OPENING.match(text, start):
+    if text[start : start + 1] in _OPENINGS and (opening := _OPENING.match(text, start)):
         end = _closing(text, opening.end(), opening.group())
         start = opening.end()
         if end is not None:

@@ -8,7 +8,7 @@ for one character costs next to nothing, a search for sixty prefixes would cost 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from typing import NamedTuple
@@ -64,9 +64,9 @@ KINDS = (
     Kind("slack token", "xoxd-", r"[\w%+-]{10,}"),
     Kind("slack token", "xapp-", r"\d-[A-Za-z0-9-]{16,}"),
     Kind("anthropic key", "sk-", r"ant-[\w-]{16,}"),
-    Kind("openai key", "sk-", rf"(?=[A-Za-z_-]{{0,80}}\d)(?=[\w-]{{0,100}}?{_AN}{{10}})[\w-]{{20,}}"),
+    Kind("openai key", "sk-", rf"(?=[A-Za-z_-]{{0,80}}+\d)(?=[\w-]{{0,100}}?{_AN}{{10}})[\w-]{{20,}}"),
     Kind("google secret", "GOCSPX-", r"[\w-]{20,}"),
-    Kind("pypi token", "pypi-", r"(?:AgE[\w-]{16,}|(?=[a-z_-]{0,40}[A-Z0-9])[\w-]{40,})"),
+    Kind("pypi token", "pypi-", r"(?:AgE[\w-]{16,}|(?=[a-z_-]{0,40}+[A-Z0-9])[\w-]{40,})"),
     Kind("square token", "sq0atp- sq0csp- sq0idp-", r"[\w-]{20,}"),
     Kind("postman key", "PMAK-", r"[0-9a-f]{20,}-[0-9a-f]{20,}"),
     Kind("new relic key", "NRAK-", r"[A-Z0-9]{20,}"),
@@ -76,7 +76,7 @@ KINDS = (
     Kind("age key", "AGE-SECRET-KEY-", r"1[A-Z0-9]{40,}"),
     Kind("google token", "ya29.", r"[\w-]{16,}"),
     Kind("sendgrid key", "SG.", r"[\w-]{16,}\.[\w-]{16,}"),
-    Kind("vault token", "hvs. hvb. hvr.", r"(?=[A-Za-z_-]{0,60}\d)[\w-]{20,}"),
+    Kind("vault token", "hvs. hvb. hvr.", r"(?=[A-Za-z_-]{0,60}+\d)[\w-]{20,}"),
     Kind("doppler token", "dp.pt. dp.st. dp.ct. dp.sa.", rf"{_AN}{{30,}}"),
     Kind("terraform token", ".", r"atlasv1\.[\w-]{40,}", before=rf"{_AN}{{14}}"),
     Kind("airtable token", ".", r"[0-9a-f]{60,64}(?![\w-])", before=rf"pat{_AN}{{14}}"),
@@ -89,12 +89,13 @@ KINDS = (
         r"(?:AA|(?=[\w-]{0,34}\d)(?=[\w-]{0,34}[A-Z])[\w-]{2})[\w-]{33}(?![\w-])",
         before=r"\d{8,10}",
     ),
-    Kind("jwt", "eyJ", r"[\w-]{8,1000}+\.[\w-]{8,}(?:\.[\w-]*)*"),
+    # The first part is read up to where another token could begin, so that a row of beginnings is read once.
+    Kind("jwt", "eyJ", r"(?=[\w-]{8})(?:[A-Za-z0-9]++|[-_](?!eyJ))++\.[\w-]{8,}(?:\.[\w-]*)*"),
     Kind("private key", "LS0tLS1CRUdJ", r"Ti(?:BSU0Eg|BQUklW|BFQyBQ|BPUEVO|BFTkNS)[A-Za-z0-9+/=]{40,}"),
     Kind("google key", "AIz", r"a[\w-]{30,}"),
     Kind("aws key", "AKIA ASIA ABIA ACCA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
     Kind("twilio key", "SK", r"[0-9a-fA-F]{32}(?![A-Za-z0-9])"),
-    Kind("databricks token", "dap", r"i(?=[a-z]{0,30}\d)[A-Za-z0-9]{32}(?:-\d)?(?![A-Za-z0-9])"),
+    Kind("databricks token", "dap", r"i(?=[a-z]{0,30}+\d)[A-Za-z0-9]{32}(?:-\d)?(?![A-Za-z0-9])"),
     Kind("atlassian token", "ATATT", r"3[\w=-]{40,}"),
     Kind("google token", "1//", r"0[\w-]{30,}"),
     Kind("slack webhook", "hooks.slack.com/", r"(?:services|workflows|triggers)/[\w/+-]{16,}", keep=True),
@@ -112,20 +113,38 @@ _FEWEST = 4  # different characters; with fewer it is a row of x or zeros that s
 _AWS_SECRET = re.compile(r"[\s\S]{1,80}?(?<![A-Za-z0-9/+])([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
 
 
+class Search(NamedTuple):
+    """All kinds whose beginnings end in one character; group n of `pattern` is the n-th of `kinds`."""
+
+    anchor: str
+    pattern: re.Pattern[str]
+    kinds: tuple[Kind, ...]
+
+
 @cache
-def searches() -> tuple[tuple[re.Pattern[str], tuple[Kind, ...]], ...]:
-    """One pattern per last character of a beginning. Group n is the n-th of its kinds."""
+def searches() -> tuple[Search, ...]:
+    """One search per last character of a beginning."""
     by_anchor = sorted(KINDS, key=lambda kind: kind.starts[-1])
-    found = []
-    for anchor, group in groupby(by_anchor, key=lambda kind: kind.starts[-1]):
-        kinds = tuple(group)
-        choices = "|".join(f"({_alternative(kind)})" for kind in kinds)
-        found.append((re.compile(f"{re.escape(anchor)}{_AHEAD}(?:{choices})", re.ASCII), kinds))
-    return tuple(found)
+    return tuple(_search(anchor, tuple(kinds)) for anchor, kinds in groupby(by_anchor, lambda kind: kind.starts[-1]))
 
 
-def _alternative(kind: Kind) -> str:
-    starts = kind.starts.split()
+def _search(anchor: str, kinds: tuple[Kind, ...]) -> Search:
+    """The kinds are told apart by their last but one character first: most of what is met has none of them."""
+    by_tail: dict[str, dict[Kind, list[str]]] = {}
+    for kind in kinds:
+        for start in kind.starts.split():
+            by_tail.setdefault(start[-2:], {}).setdefault(kind, []).append(start)
+    choices = [
+        f"(?<={re.escape(tail)})(?:{'|'.join(f'({_alternative(kind, starts)})' for kind, starts in alike.items())})"
+        for tail, alike in by_tail.items()
+    ]
+    ordered = tuple(kind for alike in by_tail.values() for kind in alike)
+    tails = "".join({re.escape(tail[-2]) for tail in by_tail if len(tail) > 1})
+    behind = f"(?<=[{tails}]{re.escape(anchor)})" if all(len(tail) > 1 for tail in by_tail) else ""
+    return Search(anchor, re.compile(f"{re.escape(anchor)}{behind}{_AHEAD}(?:{'|'.join(choices)})", re.ASCII), ordered)
+
+
+def _alternative(kind: Kind, starts: Sequence[str]) -> str:
     if kind.before:
         return kind.body
     if kind.keep:
@@ -141,8 +160,8 @@ def _edge(width: int) -> str:
 
 def tokens(text: str) -> Iterator[Span]:
     """Where `text` holds tokens."""
-    for pattern, kinds in searches():
-        found = pattern.search(text)
+    for anchor, pattern, kinds in searches():
+        found = pattern.search(text) if anchor in text else None
         while found:
             kind = kinds[(found.lastindex or 1) - 1]
             start = _start(text, found.start(), kind)

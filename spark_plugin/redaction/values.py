@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+from collections.abc import Callable
 from enum import IntEnum
 
 from spark_plugin.redaction.names import LONGEST, WORDS, secret_name, words
@@ -22,6 +25,8 @@ class Form(IntEnum):
 
 
 _SHORTEST = {True: 4, False: 8}
+_MOST_JUDGED = 12_000
+_SHORT = 16  # a shorter value takes as long
 _LONGEST_SENTENCE = 200
 
 # What stands where a secret would: nothing, dots and stars, a variable, a template, a place to look it up.
@@ -69,6 +74,8 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.,+Z-]*)?")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:|file:)?(?:[/\\][\w.@+~-]*)+|[\w.-]+(?:/[\w.-]+)*\.[a-z]{2,5}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*")
+_SPACE = re.compile(r"\s")
+_CAPITALS = re.compile("[A-Z_]+")
 _SPECIAL = re.compile(r"[!@#$%^&*~]")
 _CONSONANTS = "bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ"
 _NO_VOWEL = re.compile(f"[{_CONSONANTS}]{{2,}}")
@@ -84,11 +91,50 @@ _SENTENCE = words(
 )
 
 
+class Verdicts:
+    """What is said of the values of one text: the same one is judged once.
+
+    Judging takes time. When so many characters of different values have been judged as stand beside names in no text
+    but a list of secrets, what comes then is taken for a secret unseen.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[object, ...], bool] = {}
+        self._left = _MOST_JUDGED
+
+    def is_secret(self, value: str, *, strong: bool, form: Form) -> bool:
+        """As the function of this name."""
+        if len(value) < _SHORTEST[strong]:
+            return False
+        return self._judged((value, strong, form), lambda: is_secret(value, strong=strong, form=form))
+
+    def looks_random(self, value: str) -> bool:
+        """As the function of this name."""
+        return self._judged((value,), lambda: looks_random(value))
+
+    def is_chosen(self, password: str) -> bool:
+        """Whether the password in a URL is one, and no placeholder."""
+        return self._judged((password, ""), lambda: not stands_in(password) and not _CAPITALS.fullmatch(password))
+
+    def is_login(self, value: str) -> bool:
+        """Whether `value` is a user and a password, encoded as for a header."""
+        return self._judged((value, ":"), lambda: _user_and_password(value))
+
+    def _judged(self, asked: tuple[object, ...], judge: Callable[[], bool]) -> bool:
+        said = self._said.get(asked)
+        if said is None:
+            if self._left <= 0:
+                return True
+            self._left -= max(len(asked[0]), _SHORT)  # type: ignore[arg-type]
+            said = self._said[asked] = judge()
+        return said
+
+
 def is_secret(value: str, *, strong: bool, form: Form) -> bool:
     """Whether `value`, found beside a secret's name, is the secret. `strong`: the name leaves little doubt."""
     if len(value) < _SHORTEST[strong] or stands_in(value) or _says_placeholder(value):
         return False
-    if any(c.isspace() for c in value):
+    if _SPACE.search(value):
         return strong and _pass_phrase(value, form)
     if _NUMBER.fullmatch(value):
         return strong and value.isdigit() and (form != Form.BARE or len(value) > 5)
@@ -112,6 +158,13 @@ def looks_random(value: str) -> bool:
     if not letters or not digits:
         return _unspeakable(letters)
     return len(value) < 3.5 * len(parts) or max(map(len, digits)) > 4 or _unspeakable(letters) or _inside(value)
+
+
+def _user_and_password(encoded: str) -> bool:
+    try:
+        return b":" in base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)[1:]
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _inside(value: str) -> bool:

@@ -28,7 +28,7 @@ from spark_plugin.capture.worker import Worker
 from spark_plugin.cli import app
 from spark_plugin.errors import StoreLocked, UnfitRow
 from spark_plugin.projection import Projection
-from spark_plugin.store import open_store
+from spark_plugin.store import Store, open_store
 from spark_plugin.store.sqlite import SqliteTransaction
 
 PATIENCE_S = 60.0
@@ -68,7 +68,7 @@ def ever_more(carrier: Carrier, journal: Journal, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("ever_more")
 def test_it_ends_when_it_is_not_wanted_however_much_comes(directory: Path, carrier: Carrier, journal: Journal) -> None:
     looks = iter([True] * 20)
-    own = Worker(directory, carrier, durable=False, wanted=lambda: next(looks, False))
+    own = Worker(directory, carrier, wanted=lambda: next(looks, False))
     thread = threading.Thread(target=own.run, daemon=True)
     thread.start()
     thread.join(PATIENCE_S)
@@ -78,7 +78,7 @@ def test_it_ends_when_it_is_not_wanted_however_much_comes(directory: Path, carri
 
 @pytest.mark.usefixtures("ever_more")
 def test_it_ends_when_it_is_stopped_however_much_comes(directory: Path, carrier: Carrier, journal: Journal) -> None:
-    own = Worker(directory, carrier, durable=False, wanted=lambda: journal.drained.records < 20 or own.stop() is None)
+    own = Worker(directory, carrier, wanted=lambda: journal.drained.records < 20 or own.stop() is None)
     thread = threading.Thread(target=own.run, daemon=True)
     thread.start()
     thread.join(PATIENCE_S)
@@ -127,7 +127,7 @@ def test_its_own_plugin_errors_are_counted_in_the_store(directory: Path, carrier
         counted["plugin_errors"] = next(errors)
         return next(looks, False)
 
-    Worker(directory, carrier, durable=False, wanted=wanted, tallies=lambda: dict(counted)).run()
+    Worker(directory, carrier, wanted=wanted, tallies=lambda: dict(counted)).run()
     with closing(open_store(url)) as store:
         assert store.counters() == counted == {"plugin_errors": 4}
 
@@ -174,7 +174,7 @@ def test_a_directory_that_cannot_be_is_said_in_one_line(tmp_path: Path, capsys: 
 def test_a_signal_may_come_at_any_moment(directory: Path, carrier: Carrier) -> None:
     """Even while the worker holds a lock that another thread would need to wake it."""
     looks = iter([True] * 20)
-    own = Worker(directory, carrier, durable=False, wanted=lambda: next(looks, False))
+    own = Worker(directory, carrier, wanted=lambda: next(looks, False))
 
     def signalled(frame: FrameType, what: str, _: object) -> Callable[..., object]:
         if what == "line" and frame.f_code.co_filename == threading.__file__:
@@ -189,3 +189,32 @@ def test_a_signal_may_come_at_any_moment(directory: Path, carrier: Carrier) -> N
     thread.start()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_whoever_was_promised_to_outlast_a_power_cut_is_carried_so(
+    directory: Path, url: str, monkeypatch: pytest.MonkeyPatch, alive: bool
+) -> None:
+    """Also by a worker, or by whoever starts next, that promises its own senders less."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append("journal"))
+    journal = Journal(directory, JournalTerms(durable=True, for_a_worker=alive))
+    journal.append(encode(TaskPosted(task_id="t", description="", id="e", source="/s", time=1.0)))
+    if not alive:
+        journal.close(drained=False)
+    opened: list[bool] = []
+
+    def open_one(durable: bool) -> Store:
+        opened.append(durable)
+        return open_store(url, durable=durable)
+
+    carrier = Carrier(directory, open_one, Projection(), batch=10, durable=False, redact=lambda: None)
+    worker = Worker(directory, carrier, wanted=lambda: False)
+    synced.clear()
+    worker.run()
+    assert opened[-1] is True
+    assert ("journal" in synced) is alive, "the note of what is stored is on the disk before the records are wiped"
+    with closing(open_store(url)) as store:
+        assert store.position() == 1
+    if alive:
+        journal.close(drained=True)

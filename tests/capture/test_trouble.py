@@ -542,7 +542,14 @@ def test_what_was_sent_before_the_end_is_stored_when_it_has_come(
 
     class Crew:
         def begin(self, journal, tallies, told):
-            carrier = Carrier(directory, lambda: open_store(url), Projection(), batch=10, redact=lambda: None)
+            carrier = Carrier(
+                directory,
+                lambda durable: open_store(url),
+                Projection(),
+                batch=10,
+                durable=False,
+                redact=lambda: None,
+            )
             drainers.append(Drainer(journal, carrier, tallies=tallies, told=told))
             return drainers[0]
 

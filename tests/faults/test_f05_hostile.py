@@ -121,7 +121,8 @@ def whole(rng: random.Random, name: str) -> object:
         return event
     cls = EVENT_TYPES.get(name)
     fields = good(rng, name) | bad(rng, name)
-    fields = {key: value for key, value in fields.items() if cls is None or key in cls.checks}
+    own = {key: value for key, value in fields.items() if cls is None or key in cls.checks}
+    fields = own | ({"extra": {key: fields[key] for key in NAMES if key in fields}} if rng.random() < 0.2 else {})
     return (cls or CustomEvent)(**{"type": "custom-kind", "extra": fields} if cls is None else fields)
 
 
@@ -266,9 +267,13 @@ def test_without_cleaning_it_fails(tmp_path, seed, monkeypatch):
 @pytest.mark.mutant("F5", "what cannot be taken in is not refused but raised")
 def test_without_the_guard_it_fails(tmp_path, seed, monkeypatch):
     def unguarded(bridge: Bridge, cls: type[Event], fields: dict[str, object]) -> Receipt | None:
-        return bridge._plugins.notify(bridge._event(cls, bridge._stamp(), fields), bridge.sender)
+        return bridge._plugins.notify(bridge._event(cls, *bridge._stamp(), fields), bridge.sender)
+
+    def passed_on(bridge: Bridge, cls: type[Event], error: BaseException) -> Receipt:
+        raise error
 
     monkeypatch.setattr(Bridge, "receive", unguarded)
+    monkeypatch.setattr(Bridge, "failed", passed_on)
     with pytest.raises(AssertionError, match=r"^raised"):
         judge(run(tmp_path, seed, FEW))
 
@@ -290,7 +295,7 @@ class Anything:
 @pytest.mark.mutant("F5", "events of unknown classes are taken in")
 def test_with_strangers_it_fails(tmp_path, seed, monkeypatch):
     monkeypatch.setattr(bridge, "_CLASSES", Anything())
-    with pytest.raises(AssertionError, match=r"^raised"):
+    with pytest.raises(AssertionError, match=r"^(raised|receipts)"):
         judge(run(tmp_path, seed, FEW))
 
 

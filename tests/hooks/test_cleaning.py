@@ -366,6 +366,7 @@ def test_once_is_enough_also_where_texts_use_up_the_bound(value):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cleaning, "MAX_ITEMS", 20)
         patch.setattr(cleaning, "_BYTES_OF_A_VALUE", 4)
+        patch.setattr(cleaning, "_CHARACTERS_FREE", 1)
         cleaned = cleaning.plain(value)
         assert cleaning.plain(cleaned) == cleaned
 

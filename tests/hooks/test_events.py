@@ -31,6 +31,7 @@ from spark_hooks.events import (
     changed,
     checked,
 )
+from spark_plugin import codec
 
 FULL: dict[type[Event], dict[str, object]] = {
     TaskPosted: {
@@ -468,3 +469,19 @@ def test_an_event_does_not_share_what_the_sender_may_change():
     mine["list"].append(2)
     mine["more"] = 1
     assert event.extra == {"list": [1]}
+
+
+def test_a_field_of_extra_that_is_called_like_one_of_the_events_own_gets_another_name():
+    """On the wire both are in one place: there it would be taken for the event's own, and refused or believed."""
+    event = TaskFailed(task_id="t1", extra={"cost": "much", "cost'": 1, "note": 2})
+    assert event.extra == {"cost''": "much", "cost'": 1, "note": 2}
+    assert codec.decode(codec.encode(sent(event))) == sent(event)
+    assert CustomEvent(type="x", extra={"type": 1, "about": 2, "task_id": 3}).extra == {
+        "type": 1,
+        "about": 2,
+        "task_id": 3,
+    }
+
+
+def sent(event):
+    return msgspec.structs.replace(event, id="e", source="/s", time=1.0, writer="w")

@@ -36,6 +36,7 @@ MODELS = (
     published.CATEGORY,
     published.MEMORY,
     published.ADVISORY,
+    published.BEST,
     published.ADVISORY_RETIRED,
     published.SUMMARY,
 )
