@@ -17,6 +17,7 @@ import pytest
 
 from spark_hooks import signals
 from spark_plugin import Settings, register
+from spark_plugin.capture import journal
 from spark_plugin.store import Filter, open_store
 from tests.faults.disk import Disk, Step, steps_of
 from tests.faults.matrix import size
@@ -30,6 +31,13 @@ PAIRS = max(2, CUTS // 250)
 
 class Swarm:
     """The next coordinator."""
+
+
+@pytest.fixture(autouse=True)
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To reserve large ones takes most of the time that a start takes."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 64 << 10)
+    monkeypatch.setattr(journal, "MAX_RECORD", 32 << 10)
 
 
 @pytest.fixture(scope="module")
