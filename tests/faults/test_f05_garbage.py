@@ -106,7 +106,10 @@ def spoil(rng: random.Random, db: sqlite3.Connection) -> str:
 
 
 def spoil_snapshots(rng: random.Random, db: sqlite3.Connection) -> str:
-    return rng.choice((overwrite, distort))(rng, db, "snapshots")
+    if rng.random() < 0.5:
+        return rng.choice((overwrite, distort))(rng, db, "snapshots")
+    db.execute("UPDATE snapshots SET data = ?", (b"\0\0\0\0\x81\xa6agents\x81\xa2\xff\xfe\x80",))
+    return "a snapshot with text in it that is no Unicode"
 
 
 def drop(rng: random.Random, db: sqlite3.Connection) -> str:
