@@ -29,7 +29,7 @@ CALLS = {
     "before append": (2, 4),
     "after append": (2, 4),
     "after derive": (2, 4),
-    "after publish": (7, 24),
+    "after publish": (1, 16),
     "before commit": (1, 4),
     "after commit": (2, 4),
     "in close, before its lock goes": (2, 2),
