@@ -27,6 +27,9 @@ from spark_plugin.store import path_of
 log = logging.getLogger("spark.capture")
 
 RETRY_S = 1.0
+MAX_KINDS = 500
+"""Types of dropped events that are told apart: a swarm may have any number of its own."""
+OTHER_KINDS = "(other types)"
 
 
 def journal_directory(store_url: str) -> Path:
@@ -191,5 +194,6 @@ class Capture:
             return self._journal
 
     def _drop(self, event: Event, reason: str) -> Receipt:
-        self.dropped[event.type] += 1
+        known = event.type in self.dropped or len(self.dropped) < MAX_KINDS
+        self.dropped[event.type if known else OTHER_KINDS] += 1
         return Receipt(event.id, "dropped", reason)

@@ -250,6 +250,19 @@ def test_what_was_dropped_is_counted_in_the_status(
         assert spark.status()["capture"]["dropped"] == 2
 
 
+def test_types_of_dropped_events_beyond_a_bound_are_counted_together(
+    swarm: Swarm, settings: Settings, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spark_plugin.capture.capture.MAX_KINDS", 3)
+    directory.write_text("in the way")
+    with register(swarm, settings=settings) as spark:
+        for n in range(10):
+            signals.custom.send(swarm, type=f"kind-{n}")
+        assert spark.status()["capture"]["dropped"] == 10
+        [dropped] = [one for one in spark.hooks.advisories() if one.id == "process:capture-dropped"]
+        assert dropped.detail == "Lost for good: 7 (other types), 1 kind-0, 1 kind-1, 1 kind-2."
+
+
 def no_space(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
