@@ -119,9 +119,11 @@ class Answers:
         return self._models.ask(lambda state: question(state, card))
 
     def _read_back(self, task_id: str) -> TaskCard | None:
-        parked = self._models.ask(lambda state: tasks.parked_of(state, task_id)) or frozenset()
+        no_part = self._models.ask(lambda state: tasks.no_part_of(state, task_id))
+        if no_part is None:
+            return None
         store = self._readable.store()
-        return tasks.read_back(task_id, store.position() + 1, store, parked)
+        return tasks.read_back(task_id, store.position() + 1, store, no_part)
 
 
 def _id_of(task: TaskPosted | str) -> str:

@@ -160,6 +160,9 @@ class Projector:
             self._card(task_id).waited = True
             self.state.waited[task_id] = None
             forget_oldest(self.state.waited, MAX_WAITED)
+        else:
+            self.state.given_up[task_id] = waiting[-1].position
+            forget_oldest(self.state.given_up, MAX_WAITED)
         for parked in waiting:
             self._let_in(task_id, parked)
 

@@ -15,7 +15,7 @@ from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
 from spark_plugin.projection.park import Park
 
-SNAPSHOT_VERSION = f"2:{VERSION}"
+SNAPSHOT_VERSION = f"3:{VERSION}"
 """Changes with the shape of `State` and with the models: a snapshot of another version is not read."""
 _CHECKSUM = struct.Struct("<I")
 
@@ -64,6 +64,8 @@ class State:
     park: Park = field(default_factory=Park)
     waited: dict[str, None] = field(default_factory=dict)
     """Tasks of which something was waited for in vain, the newest `MAX_WAITED`: their events do not tell."""
+    given_up: dict[str, int] = field(default_factory=dict)
+    """Up to which position the events of a task are no part of it: outcomes that nothing came to; as many of them."""
     eidos: Eidos = field(default_factory=Eidos)
     book: AdvisoryBook = field(default_factory=AdvisoryBook)
     memories: dict[str, Memory] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import BidSubmitted, Event, TaskAssigned, TaskCompleted, TaskFailed, TaskPosted
@@ -29,7 +30,7 @@ def recall(
     away = is_away(state, task_id) and expected.get(task_id, True)
     card = state.tasks.pop(task_id, None)
     if away:
-        card = read_back(task_id, position, reader, parked_of(state, task_id))
+        card = read_back(task_id, position, reader, no_part_of(state, task_id))
         if card is not None:
             card.waited = task_id in state.waited
     if card is not None:
@@ -48,9 +49,17 @@ def is_away(state: State, task_id: str) -> bool:
     return task_id not in state.tasks and state.tasks_left > 0
 
 
-def parked_of(state: State, task_id: str) -> frozenset[int]:
-    """Positions of a task's events that still wait."""
-    return frozenset(parked.position for parked in state.park.of(task_id))
+class NoPart(NamedTuple):
+    """Which events of a task are no part of its card: those up to a position, and those that still wait."""
+
+    given_up: int
+    waiting: frozenset[int]
+
+
+def no_part_of(state: State, task_id: str) -> NoPart:
+    """What is no part of a task's card (yet)."""
+    waiting = frozenset(parked.position for parked in state.park.of(task_id))
+    return NoPart(state.given_up.get(task_id, 0), waiting)
 
 
 def keep(state: State, task_id: str, card: TaskCard) -> None:
@@ -59,14 +68,14 @@ def keep(state: State, task_id: str, card: TaskCard) -> None:
     state.tasks_left += len(forget_oldest(state.tasks, MAX_TASKS))
 
 
-def read_back(task_id: str, position: int, reader: Reader, parked: frozenset[int] = frozenset()) -> TaskCard | None:
+def read_back(task_id: str, position: int, reader: Reader, no_part: NoPart) -> TaskCard | None:
     """The card of a task as it was before `position`, from its events and the ledger; None when it was never heard of.
 
     What was posted and bid is in the events; which awards and outcomes counted, and what was forecast, the ledger says.
     Whether something was waited for in vain is told by neither.
-    `parked`: positions of its events that still wait.
     """
-    log = [(at, event) for at, event in _events(task_id, position, reader) if at not in parked]
+    events = _events(task_id, position, reader)
+    log = [(at, event) for at, event in events if at > no_part.given_up and at not in no_part.waiting]
     if not any(opens(event) for _, event in log):
         return None
     rows = list(reader.derived(Filter(task=task_id, before=position)))
