@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from spark_advisor import Contender, about, capture_health, concerns, plugin_health, ranked, recommend
-from spark_eidos import Forecast, Tally, TaskFacts
+from spark_eidos import Forecast, TaskFacts, facts, reasons
 from spark_eidos.rules import clip
 from spark_hooks import Advisory, Prediction, Receipt, Recommendation, hookimpl
 from spark_hooks.events import Event, TaskPosted
 from spark_plugin.capture import Capture
 from spark_plugin.projection import Projection, State, tasks
-from spark_plugin.projection.cards import AgentCard, TaskCard
+from spark_plugin.projection.cards import TaskCard
 from spark_plugin.readers import Advice, Readable
 
 T = TypeVar("T")
@@ -132,34 +132,29 @@ def _id_of(task: TaskPosted | str) -> str:
 
 def _predicted(state: State, task: TaskPosted | str, card: TaskCard | None) -> Prediction | None:
     if card is not None and card.forecast is not None:
-        facts, forecast = card.facts, card.forecast
+        known, forecast = card.facts, card.forecast
     elif isinstance(task, TaskPosted):
-        facts = TaskFacts(task.candidates, task.category, task.reserve)
-        forecast = state.eidos.forecast(facts)
+        known = _facts(task)
+        forecast = state.eidos.forecast(known, state.time)
     else:
         return None
-    reasoning = _reasoning(state, facts, forecast)
+    reasoning = _reasoning(state, known, forecast)
     return Prediction(_id_of(task), dict(forecast.winner), dict(forecast.success), forecast.bid, reasoning)
 
 
-def _reasoning(state: State, facts: TaskFacts, forecast: Forecast) -> str:
-    """What speaks for the likeliest candidate, in the terms of its record."""
+def _facts(task: TaskPosted) -> TaskFacts:
+    return facts(task.task_id, task.description, task.candidates, task.category, task.reserve)
+
+
+def _reasoning(state: State, task: TaskFacts, forecast: Forecast) -> str:
+    """What speaks for the likeliest candidate, in the model's own terms."""
     if not forecast.success:
         return "no candidates named"
-    if not any(agent in state.agents and state.agents[agent].outcomes for agent in forecast.success):
-        return "no candidate has a record yet"
     best = max(forecast.success, key=lambda agent: (forecast.success[agent], agent))
-    where = f"in category '{facts.category}' " if facts.category else ""
-    return f"{where}{best} is the likeliest to succeed: {_record(state.agents.get(best), facts.category)}"
-
-
-def _record(agent: AgentCard | None, category: str | None) -> str:
-    """An agent's record in words: in the category, if it has one there, and overall."""
-    if agent is None or not agent.outcomes:
-        return "no outcomes yet"
-    overall = f"{agent.successes} of {agent.outcomes} attempts succeeded"
-    here = agent.by_category.get(category or "", Tally())
-    return f"{here.successes} of {here.outcomes} {category} attempts, {overall} overall" if here.outcomes else overall
+    why = reasons(state.eidos.success, task, best, state.time)
+    if not why:
+        return "nothing tells the candidates apart yet"
+    return f"{best} is the likeliest to succeed: {'; '.join(why)}"
 
 
 def _asked_about(task: TaskPosted | str | None, card: TaskCard | None) -> tuple[tuple[str, ...], str | None]:
@@ -172,26 +167,33 @@ def _asked_about(task: TaskPosted | str | None, card: TaskCard | None) -> tuple[
 def _contenders(
     state: State, task: TaskPosted | str, card: TaskCard | None, candidates: Sequence[str] | None
 ) -> list[Contender]:
-    named, category = _asked_about(task, card)
-    chosen = list(dict.fromkeys(named if candidates is None else candidates))
-    here = [agent for agent in chosen if agent not in state.agents or state.agents[agent].present]
-    return [_contender(state, agent, category, card) for agent in here or chosen]
+    known = _facts(task) if isinstance(task, TaskPosted) else card.facts if card is not None else TaskFacts()
+    chosen = list(dict.fromkeys(known.candidates if candidates is None else candidates))
+    here = [agent for agent in chosen if agent not in state.agents or state.agents[agent].present] or chosen
+    chances = state.eidos.chances(known, here, state.time)
+    return [_contender(state, known, agent, chance, card) for agent, chance in chances.items()]
 
 
-def _contender(state: State, agent_id: str, category: str | None, card: TaskCard | None) -> Contender:
-    mean, strength = state.eidos.success.posterior(agent_id, category)
-    agent = state.agents.get(agent_id)
-    return Contender(agent_id, clip(mean), strength, _cost(agent_id, agent, card), (_record(agent, category),))
+def _contender(state: State, task: TaskFacts, agent_id: str, chance: float, card: TaskCard | None) -> Contender:
+    model, p = state.eidos.success, clip(chance)
+    return Contender(
+        agent_id,
+        p,
+        model.strength(task, agent_id, p),
+        _cost(state, task, agent_id, card),
+        tuple(reasons(model, task, agent_id, state.time)),
+    )
 
 
-def _cost(agent_id: str, agent: AgentCard | None, card: TaskCard | None) -> float | None:
-    """What it will cost: the agent's bid for this task, else its mean cost, else its mean bid."""
+def _cost(state: State, task: TaskFacts, agent_id: str, card: TaskCard | None) -> float | None:
+    """What it will cost: the agent's bid for this task, else what its attempts cost, else its mean bid."""
     if card is not None and agent_id in card.bids:
         return card.bids[agent_id]
-    if agent is None:
-        return None
-    known = agent.cost if agent.cost.n else agent.bids
-    return known.mean if known.n else None
+    agent = state.agents.get(agent_id)
+    if agent is None or not agent.cost.n:
+        return agent.bids.mean if agent is not None and agent.bids.n else None
+    expected = state.eidos.cost.predict_one(agent_id, task.category)
+    return agent.cost.mean if expected is None else expected.median
 
 
 def _advice(

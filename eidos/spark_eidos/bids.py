@@ -1,53 +1,64 @@
-"""Where will the winning bid lie? Empirical quantiles of past winning bids, with the finite-sample ranks of conformal
-prediction (Vovk, Gammerman & Shafer, "Algorithmic Learning in a Random World", 2005): of n past values the next one
-lies between ranks (n + 1) a and (n + 1) (1 - a) with probability at least 1 - 2 a, if all are exchangeable.
+"""Where will the winning bid lie? The shortest interval of past winning bids in like auctions that holds its level.
 
-With a reserve the scale is bid / reserve, in the task's category where enough is known, else over the whole swarm;
-without one it is the category's plain bids.
+Past values are weighed by how alike their auctions were (number of candidates, what the cheapest of them usually asks
+for) and by age: weighted conformal prediction (Tibshirani, Barber, Candès & Ramdas, "Conformal Prediction Under
+Covariate Shift", NeurIPS 2019). The level asked for is steered by what was covered, so that coverage holds under
+drift (Gibbs & Candès, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS 2021).
+
+Values are parts of the reserve; without one, of the middle of the category's past winning bids.
 """
 
 from __future__ import annotations
 
-import bisect
+import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from spark_eidos.bidding import sane
 from spark_eidos.bounds import forget_oldest
-from spark_eidos.mean import SANE
 from spark_hooks import Interval
 
-TAIL_PARTS = 10  # one part in so many lies below the interval, and one above
-LEVEL = 1.0 - 2.0 / TAIL_PARTS
-WINDOW = 250
-ENOUGH_HERE = 20  # values a category needs before it stands on its own scale
-ENOUGH = 5  # values needed before quantiles say anything
+LEVEL = 0.8
+STEP = 0.02
+"""How far one hit or miss steers the level asked for."""
+ASKED = 0.3, 0.97
+WINDOW = 400
+HALF_LIFE = 400.0
+ENOUGH = 10
+ALIKE_LOG_NUMBER = 0.6
+ALIKE_SPREADS = 0.7
+"""Auctions are alike within so much of the logarithm of their candidates, and so many spreads of what bids are usual."""
+FAR = 2e-5
+"""Weight of what is not alike at all: where nothing is, everything counts the same."""
+UNSEEN = (0.9, 0.97, 0.99)
+"""Of the reserve, before anything is known."""
 MAX_SCALES = 2_000
-UNSEEN = (0.5, 0.85, 1.0)  # of the reserve, before anything is known: no bid above the reserve wins
-
-
-def _sane(amount: float) -> bool:
-    """Whether an amount can be compared with others; a contract allows any finite number."""
-    return amount == 0.0 or 1.0 / SANE <= amount <= SANE
+MOVE = 0.1
 
 
 @dataclass(slots=True)
-class Window:
-    """The newest values, and the same values sorted."""
+class Past:
+    """Winning bids, the newest last: value, log of the number of candidates, usual lowest bid; shape (n, 3)."""
 
-    newest: list[float] = field(default_factory=list)
-    ranked: list[float] = field(default_factory=list)
+    rows: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    asked: float = LEVEL
 
-    def add(self, value: float) -> None:
-        self.newest.append(value)
-        bisect.insort(self.ranked, value)
-        if len(self.newest) > WINDOW:
-            old = self.newest.pop(0)
-            del self.ranked[bisect.bisect_left(self.ranked, old)]
+    def interval(self, number: float, lowest: float, spread: float) -> tuple[float, float, float]:
+        """(low, median, high) of the shortest interval that holds the level now asked for."""
+        rows = self.rows
+        far = (rows[:, 1] - number) / ALIKE_LOG_NUMBER
+        dear = (rows[:, 2] - lowest) / (ALIKE_SPREADS * spread)
+        age = np.arange(len(rows) - 1, -1, -1)
+        weights = np.exp(-0.5 * (far * far + dear * dear) - age * (math.log(2.0) / HALF_LIFE)) + FAR
+        order = np.argsort(rows[:, 0], kind="stable")
+        return _shortest(rows[order, 0], weights[order], self.asked)
 
-    def quantiles(self) -> tuple[float, float, float]:
-        """(low, median, high) of a central interval at `LEVEL`."""
-        n = len(self.ranked)
-        below = (n + 1) // TAIL_PARTS  # in whole numbers: a rank must not hang on the rounding of a tenth
-        return self.ranked[max(below - 1, 0)], self.ranked[n // 2], self.ranked[min(n - below, n - 1)]
+    def add(self, value: float, number: float, lowest: float, covered: bool | None) -> None:
+        """Take in one winning bid, and whether the interval that was given covered it."""
+        self.rows = np.concatenate((self.rows[-(WINDOW - 1) :], np.array([[value, number, lowest]])))
+        if covered is not None:
+            self.asked = min(max(self.asked + STEP * (LEVEL - covered), ASKED[0]), ASKED[1])
 
 
 @dataclass(slots=True)
@@ -55,40 +66,80 @@ class BidModel:
     """Interval for the winning bid.
 
     >>> model = BidModel()
-    >>> model.predict_one("db", None) is None
+    >>> model.predict_one("db", None, 2, 0.9, 0.05) is None
     True
-    >>> for bid in range(90, 100): model.learn_one("db", 100.0, float(bid))
-    >>> model.predict_one("db", 200.0)
-    Interval(level=0.8, low=180.0, median=190.0, high=198.0)
+    >>> for n in range(40): model.learn_one("db", 100.0, 2, 0.9, 90.0 + n % 10, None)
+    >>> found = model.predict_one("db", 200.0, 2, 0.9, 0.05)
+    >>> 180.0 <= found.low < found.median < found.high <= 198.0
+    True
     """
 
-    ratios: Window = field(default_factory=Window)
-    ratios_in: dict[str, Window] = field(default_factory=dict)
-    prices_in: dict[str, Window] = field(default_factory=dict)
+    of_reserve: Past = field(default_factory=Past)
+    of_scale: Past = field(default_factory=Past)
+    scales: dict[str, float] = field(default_factory=dict)
+    """Middle of a category's winning bids without a reserve, as a logarithm."""
 
-    def predict_one(self, category: str | None, reserve: float | None) -> Interval | None:
-        """Where the winning bid will lie, in the bids' own unit; None where nothing is known to go by."""
-        here = category or ""
-        if reserve and _sane(reserve):
-            window = self.ratios_in.get(here)
-            if window is None or len(window.ranked) < ENOUGH_HERE:
-                window = self.ratios
-            low, median, high = window.quantiles() if len(window.ranked) >= ENOUGH else UNSEEN
-            return Interval(LEVEL, low * reserve, median * reserve, high * reserve)
-        window = self.prices_in.get(here)
-        if window is None or len(window.ranked) < ENOUGH:
+    def predict_one(
+        self, category: str | None, reserve: float | None, number: int, lowest: float, spread: float
+    ) -> Interval | None:
+        """Where the winning bid will lie, in the bids' own unit; None where nothing is known to go by.
+
+        `number` of candidates, `lowest` part of the reserve that the cheapest of them usually asks for, and the
+        `spread` of such parts.
+        """
+        past, scale = self._on(category, reserve)
+        if scale is None:
             return None
-        return Interval(LEVEL, *window.quantiles())
-
-    def learn_one(self, category: str | None, reserve: float | None, bid: float) -> None:
-        """Take in one winning bid."""
-        here = category or ""
-        if not _sane(bid):
-            return
-        if reserve and _sane(reserve):
-            self.ratios.add(bid / reserve)
-            self.ratios_in.setdefault(here, Window()).add(bid / reserve)
-            forget_oldest(self.ratios_in, MAX_SCALES)
+        if len(past.rows) >= ENOUGH:
+            low, median, high = past.interval(math.log(max(number, 1)), lowest, spread)
+        elif past is self.of_reserve:
+            low, median, high = UNSEEN
         else:
-            self.prices_in.setdefault(here, Window()).add(bid)
-            forget_oldest(self.prices_in, MAX_SCALES)
+            return None
+        return Interval(LEVEL, low * scale, median * scale, high * scale)
+
+    def learn_one(
+        self,
+        category: str | None,
+        reserve: float | None,
+        number: int,
+        lowest: float,
+        bid: float,
+        given: Interval | None,
+    ) -> None:
+        """Take in one winning bid; `given` is the interval it was forecast with."""
+        if not sane(bid):
+            return
+        past, scale = self._on(category, reserve)
+        if scale:
+            covered = None if given is None else given.low <= bid <= given.high
+            past.add(bid / scale, math.log(max(number, 1)), lowest, covered)
+        if past is self.of_scale and bid > 0.0:
+            key = category or ""
+            before = self.scales.pop(key, math.log(bid))
+            self.scales[key] = before + MOVE * (math.log(bid) - before)
+            forget_oldest(self.scales, MAX_SCALES)
+
+    def _on(self, category: str | None, reserve: float | None) -> tuple[Past, float | None]:
+        """Which past to go by, and what its values are parts of; None where that is not known."""
+        if reserve and sane(reserve):
+            return self.of_reserve, reserve
+        known = self.scales.get(category or "")
+        return self.of_scale, None if known is None else math.exp(known)
+
+
+def _shortest(values: np.ndarray, weights: np.ndarray, level: float) -> tuple[float, float, float]:
+    """(low, median, high) of the shortest interval between two of the sorted values that holds `level` of the weight,
+    with room for one value more (as conformal prediction has it)."""
+    upto = np.cumsum(weights)
+    total = float(upto[-1])
+    like = total * total / float((weights * weights).sum())
+    need = min(level * (1.0 + 1.0 / like), 0.995) * total
+    ends = np.searchsorted(upto, (upto - weights) + need - 1e-12 * total)
+    starts = np.nonzero(ends < len(values))[0]
+    median = float(values[min(int(np.searchsorted(upto, 0.5 * total)), len(values) - 1)])
+    if not len(starts):
+        return float(values[0]), median, float(values[-1])
+    best = starts[int(np.argmin(values[ends[starts]] - values[starts]))]
+    low, high = float(values[best]), float(values[ends[best]])
+    return low, min(max(median, low), high), high

@@ -5,26 +5,21 @@ It is prequential evaluation (Dawid, "Present Position and Potential Development
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from spark_eidos.bidding import Bidding
 from spark_eidos.bids import BidModel
+from spark_eidos.effort import EffortModel
+from spark_eidos.following import Following
 from spark_eidos.scoreboard import Scoreboard
 from spark_eidos.success import SuccessModel
+from spark_eidos.task import TaskFacts
 from spark_eidos.winner import WinnerModel
 from spark_hooks import Interval
 
-VERSION = "rates-1"
+VERSION = "experts-2"
 """Names the models; kept in every row of the ledger."""
-
-
-class TaskFacts(NamedTuple):
-    """What is known of a task when it is posted."""
-
-    candidates: Sequence[str]
-    category: str | None
-    reserve: float | None
 
 
 @dataclass(slots=True)
@@ -38,11 +33,37 @@ class Forecast:
 
 @dataclass(slots=True)
 class AwardForecast:
-    """Frozen when a task is assigned: the agent's probability of success, and the swarm's base rate at that moment."""
+    """Frozen when a task is assigned: the agent's probability of success, and the baselines at that moment.
+
+    `experts`: what each expert said, in log odds, for weighing them once the outcome is known. `duration` in seconds,
+    `cost` in the swarm's own unit; None where too little is known.
+    """
 
     agent_id: str
     success: float
     base_rate: float
+    agent_rate: float = 0.5
+    experts: tuple[float, ...] = ()
+    duration: Interval | None = None
+    cost: Interval | None = None
+
+
+@dataclass(slots=True)
+class Award:
+    """Who got a task, for what, and all that was bid for it."""
+
+    agent_id: str
+    bid: float | None = None
+    bids: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of an attempt, and what it took, where that was told."""
+
+    succeeded: bool
+    duration_s: float | None = None
+    cost: float | None = None
 
 
 @dataclass(slots=True)
@@ -51,38 +72,71 @@ class Eidos:
 
     success: SuccessModel = field(default_factory=SuccessModel)
     winner: WinnerModel = field(default_factory=WinnerModel)
+    bidding: Bidding = field(default_factory=Bidding)
     bids: BidModel = field(default_factory=BidModel)
+    duration: EffortModel = field(default_factory=EffortModel)
+    cost: EffortModel = field(default_factory=EffortModel)
     scoreboard: Scoreboard = field(default_factory=Scoreboard)
+    following: Following = field(default_factory=Following)
 
-    def forecast(self, task: TaskFacts) -> Forecast:
-        """What to expect of a task, before any bid."""
+    def forecast(self, task: TaskFacts, now: float) -> Forecast:
+        """What to expect of a task at `now`, before any bid."""
         return Forecast(
-            winner=self.winner.predict_one(task.candidates),
-            success={agent: self.success.predict_one(agent, task.category) for agent in task.candidates},
-            bid=self.bids.predict_one(task.category, task.reserve),
+            winner=self.winner.predict_one(task, now, self.bidding),
+            success=self.chances(task, task.candidates, now),
+            bid=self._bid(task),
         )
 
-    def forecast_award(self, task: TaskFacts, agent: str) -> AwardForecast:
+    def _bid(self, task: TaskFacts) -> Interval | None:
+        lowest = self.bidding.lowest(task.candidates)
+        return self.bids.predict_one(task.category, task.reserve, len(task.candidates), lowest, self.bidding.spread)
+
+    def chances(self, task: TaskFacts, agents: Sequence[str], now: float) -> dict[str, float]:
+        """Probability of success of each agent, should it get the task."""
+        return dict(zip(agents, self.success.predict(task, agents, now).tolist(), strict=True))
+
+    def forecast_award(self, task: TaskFacts, agent: str, now: float) -> AwardForecast:
         """What to expect of one attempt."""
-        return AwardForecast(agent, self.success.predict_one(agent, task.category), self.success.base_rate())
+        experts, rates = self.success.experts(task, (agent,), now), self.success.rates
+        return AwardForecast(
+            agent,
+            float(self.success.blend(experts)[0]),
+            rates.base_rate(),
+            rates.agent_rate(agent),
+            tuple(experts[0].tolist()) if rates.swarm.outcomes else (),
+            self.duration.predict_one(agent, task.category),
+            self.cost.predict_one(agent, task.category),
+        )
 
     def observe_award(
-        self, task: TaskFacts, made: Forecast | None, agent: str, bid: float | None, first: bool
+        self, task: TaskFacts, made: Forecast | None, award: Award, now: float, first: bool
     ) -> dict[str, float]:
         """Score what was said of winner and bid, then learn; later attempts of a task are no new choice."""
         scores: dict[str, float] = {}
         if first:
             if made is not None:
-                scores |= self.scoreboard.score_winner(made.winner, agent)
-            self.winner.learn_one(task.candidates, agent)
-        if bid is not None:
-            if made is not None and made.bid is not None:
-                scores |= self.scoreboard.score_bid(made.bid, bid)
-            self.bids.learn_one(task.category, task.reserve, bid)
+                scores |= self.scoreboard.score_winner(made.winner, award.agent_id)
+            self.winner.learn_one(task, award.agent_id, now, self.bidding)
+        if award.bid is not None:
+            given = None if made is None else made.bid
+            if given is not None:
+                scores |= self.scoreboard.score_bid(given, award.bid)
+            lowest = self.bidding.lowest(task.candidates)
+            self.bids.learn_one(task.category, task.reserve, len(task.candidates), lowest, award.bid, given)
+        if first:
+            for agent, bid in award.bids.items():
+                self.bidding.learn_one(agent, task.category, task.reserve, bid)
         return scores
 
-    def observe_outcome(self, task: TaskFacts, made: AwardForecast, succeeded: bool) -> dict[str, float]:
+    def observe_outcome(self, task: TaskFacts, made: AwardForecast, outcome: Outcome, now: float) -> dict[str, float]:
         """Score an attempt by the forecast frozen at its assignment, then learn from it."""
-        scores = self.scoreboard.score_success(made.success, made.base_rate, succeeded)
-        self.success.learn_one(made.agent_id, task.category, succeeded)
+        board, agent = self.scoreboard, made.agent_id
+        scores = board.score_success(made.success, made.base_rate, made.agent_rate, outcome.succeeded)
+        if board.changed:
+            self.success.loosen()
+        scores |= board.score_effort("duration", made.duration, outcome.duration_s)
+        scores |= board.score_effort("cost", made.cost, outcome.cost)
+        self.success.learn_one(task, agent, outcome.succeeded, now, made.experts)
+        self.duration.learn_one(agent, task.category, outcome.duration_s)
+        self.cost.learn_one(agent, task.category, outcome.cost)
         return scores

@@ -1,106 +1,113 @@
-"""Will this agent succeed at this task? Bayesian rates with shrinkage, from the swarm down to the agent in a category.
+"""Will this agent succeed at this task? Experts of different make, blended as the evidence has it.
 
-Each rate is the mean of a Beta posterior whose prior is the rate one step up, worth a fixed number of outcomes: an
-agent is shrunk towards the swarm, an agent in a category towards what agent and category say together. This is the
-beta-binomial form of empirical-Bayes shrinkage (Efron & Morris, "Data Analysis Using Stein's Estimator", JASA 70,
-1975) with the prior's strength set, not fitted.
+`skill` knows who is able and which task is hard, corrected by what agents alike did at the same task (`kinship`);
+`text` reads the words; the fading rates know what happened just now and lately. See `pool` for how they are blended.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from spark_eidos.bounds import forget_oldest
+import numpy as np
+
+from spark_eidos.arithmetic import logit
+from spark_eidos.fading import FadingRate
+from spark_eidos.kinship import Kinship
+from spark_eidos.pace import Pace
+from spark_eidos.pool import EXPERTS, Pool
 from spark_eidos.rules import clip
+from spark_eidos.skill import SkillModel
+from spark_eidos.tally import Rates
+from spark_eidos.task import TaskFacts
+from spark_eidos.text import TextModel
 
-AGENT_STRENGTH = 8.0
-CATEGORY_STRENGTH = 8.0
-CELL_STRENGTH = 16.0
-CATEGORY_WEIGHT = 0.5  # how much of a category's log odds against the swarm is believed for each agent
-MAX_TALLIES = 100_000
-
-
-@dataclass(slots=True)
-class Tally:
-    """Outcomes counted."""
-
-    outcomes: int = 0
-    successes: int = 0
-
-    def add(self, succeeded: bool) -> None:
-        self.outcomes += 1
-        self.successes += succeeded
-
-    def shrunk(self, prior: float, strength: float) -> float:
-        """Posterior mean under a Beta prior with mean `prior`, worth `strength` outcomes."""
-        return (self.successes + strength * prior) / (self.outcomes + strength)
-
-
-_NOTHING = Tally()
+DIGITS = 5
+"""Experts' log odds are rounded to so many decimals before they are used: the ledger keeps them as they were."""
+SURE = 1e4
 
 
 @dataclass(slots=True)
 class SuccessModel:
-    """Probability of success for an agent in a category.
+    """Probability of success for an agent at a task.
 
-    >>> model = SuccessModel()
-    >>> model.predict_one("ada", "db")
+    >>> model, task = SuccessModel(), TaskFacts(category="db", fingerprint="f")
+    >>> float(model.predict(task, ["ada"], now=0.0)[0])
     0.5
-    >>> for _ in range(20): model.learn_one("ada", "db", False)
-    >>> model.predict_one("ada", "db") < model.predict_one("bo", "db") < model.predict_one("bo", "docs")
+    >>> for n in range(20): model.learn_one(task, "ada", False, now=float(n))
+    >>> ada, bo = model.predict(task, ["ada", "bo"], now=20.0)
+    >>> bool(ada < bo < 0.5)
     True
     """
 
-    swarm: Tally = field(default_factory=Tally)
-    agents: dict[str, Tally] = field(default_factory=dict)
-    categories: dict[str, Tally] = field(default_factory=dict)
-    cells: dict[str, dict[str, Tally]] = field(default_factory=dict)
-    cell_count: int = 0
+    rates: Rates = field(default_factory=Rates)
+    pace: Pace = field(default_factory=Pace)
+    skill: SkillModel = field(default_factory=SkillModel)
+    kinship: Kinship = field(default_factory=Kinship)
+    text: TextModel = field(default_factory=TextModel)
+    family_now: FadingRate = field(default_factory=lambda: FadingRate(0.3, 2.0))
+    swarm_now: FadingRate = field(default_factory=lambda: FadingRate(2.0, 2.0))
+    swarm_lately: FadingRate = field(default_factory=lambda: FadingRate(64.0, 2.0))
+    agent_lately: FadingRate = field(default_factory=lambda: FadingRate(8.0, 3.0))
+    pool: Pool = field(default_factory=Pool)
 
-    def base_rate(self) -> float:
-        """The swarm's rate under a uniform prior (Laplace's rule of succession): what forecasts are held against."""
-        return (self.swarm.successes + 1) / (self.swarm.outcomes + 2)
+    def predict(self, task: TaskFacts, agents: Sequence[str], now: float) -> np.ndarray:
+        """Probability of success at `now`, each in [0.001, 0.999]; shape (agents,)."""
+        return self.blend(self.experts(task, agents, now))
 
-    def predict_one(self, agent: str, category: str | None) -> float:
-        """Probability in [0.001, 0.999] that `agent` succeeds at a task of `category`."""
-        return clip(self.posterior(agent, category)[0])
+    def blend(self, experts: np.ndarray) -> np.ndarray:
+        """Probabilities of `experts`; one half each before anything was learned."""
+        return self.pool.blend(experts) if self.rates.swarm.outcomes else np.full(len(experts), 0.5)
 
-    def posterior(self, agent: str, category: str | None) -> tuple[float, float]:
-        """(mean, strength) of the Beta posterior for `agent` in `category`; strength counts outcomes."""
-        base = self.base_rate()
-        tally = self.agents.get(agent, _NOTHING)
-        rate = tally.shrunk(base, AGENT_STRENGTH)
-        if category is None:
-            return rate, tally.outcomes + AGENT_STRENGTH
-        group = self.categories.get(category)
-        if group is not None:
-            shift = _logit(group.shrunk(base, CATEGORY_STRENGTH)) - _logit(base)
-            rate = 1.0 / (1.0 + math.exp(-_logit(rate) - CATEGORY_WEIGHT * shift))
-        cell = self.cells.get(agent, {}).get(category, _NOTHING)
-        prior_strength = min(tally.outcomes - cell.outcomes + AGENT_STRENGTH, CELL_STRENGTH)
-        return cell.shrunk(rate, CELL_STRENGTH), cell.outcomes + prior_strength
+    def experts(self, task: TaskFacts, agents: Sequence[str], now: float) -> np.ndarray:
+        """What each expert says, in log odds; shape (agents, experts)."""
+        found = np.zeros((len(agents), len(EXPERTS)))
+        if not self.rates.swarm.outcomes or not agents:
+            return found
+        base = self.rates.base_rate()
+        found[:, 0] = self.skill.predict(task, agents)
+        found[:, 1] = self.kinship.predict(task.fingerprint, agents)
+        found[:, 2] = self.text.predict(task, agents)
+        found[:, 3:10] = [self._rates(task, agent, base, now) for agent in agents]
+        found[:, 10] = self.pool.stack.predict(found[:, :10])
+        rounded: np.ndarray = np.round(found, DIGITS)
+        return rounded
 
-    def learn_one(self, agent: str, category: str | None, succeeded: bool) -> None:
-        """Take in one outcome."""
-        self.swarm.add(succeeded)
-        self.agents.setdefault(agent, Tally()).add(succeeded)
-        if category is not None:
-            self.categories.setdefault(category, Tally()).add(succeeded)
-            row = self.cells.setdefault(agent, {})
-            if category not in row:
-                row[category] = Tally()
-                self.cell_count += 1
-            row[category].add(succeeded)
-        self._stay_bounded()
+    def _rates(self, task: TaskFacts, agent: str, base: float, now: float) -> list[float]:
+        """The log odds of the plain rates and of those that forget, in the pool's order."""
+        rates = (
+            base,
+            self.rates.agent_rate(agent),
+            self.rates.cell_rate(agent, task.category),
+            self.family_now.predict_one(task.family, base, now, self.pace),
+            self.swarm_now.predict_one("", base, now, self.pace),
+            self.swarm_lately.predict_one("", base, now, self.pace),
+            self.agent_lately.predict_one(agent, base, now, self.pace),
+        )
+        return [logit(clip(rate)) for rate in rates]
 
-    def _stay_bounded(self) -> None:
-        forget_oldest(self.agents, MAX_TALLIES)
-        forget_oldest(self.categories, MAX_TALLIES)
-        while self.cell_count > MAX_TALLIES:
-            for _, row in forget_oldest(self.cells, len(self.cells) - 1):
-                self.cell_count -= len(row)
+    def strength(self, task: TaskFacts, agent: str, p: float) -> float:
+        """Outcomes' worth of what is known of `agent`: of the Beta distribution as wide as the belief about it."""
+        variance = self.skill.spread(agent, task.category)
+        return min(max(1.0 / (p * (1.0 - p) * variance) - 1.0, 1.0), SURE)
 
+    def learn_one(
+        self, task: TaskFacts, agent: str, succeeded: bool, now: float, experts: Sequence[float] = ()
+    ) -> None:
+        """Take in one outcome; `experts` as they were when the attempt began, empty where that is not known."""
+        if len(experts) == len(EXPERTS) and self.rates.swarm.outcomes:
+            self.pool.learn_one(experts, succeeded)
+        self.rates.learn_one(agent, task.category, succeeded)
+        self.pace.beat(now)
+        expected = self.skill.learn_one(task, agent, succeeded)
+        if task.fingerprint:
+            self.kinship.learn_one(task.fingerprint, agent, expected, succeeded)
+        self.text.learn_one(task, agent, succeeded)
+        self.family_now.learn_one(task.family, succeeded, now, self.pace)
+        self.swarm_now.learn_one("", succeeded, now, self.pace)
+        self.swarm_lately.learn_one("", succeeded, now, self.pace)
+        self.agent_lately.learn_one(agent, succeeded, now, self.pace)
 
-def _logit(p: float) -> float:
-    return math.log(p / (1.0 - p))
+    def loosen(self) -> None:
+        """The swarm has changed: forget faster."""
+        self.text.loosen()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from spark_eidos import AwardForecast, Forecast, Mean, TaskFacts
+from spark_eidos import AwardForecast, Forecast, Mean, TaskFacts, facts
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import TaskPosted
 
@@ -109,6 +109,9 @@ class TaskCard:
     candidates: tuple[str, ...] = ()
     category: str | None = None
     reserve: float | None = None
+    fingerprint: str = ""
+    words: bytes = b""
+    family: str = ""
     forecast: Forecast | None = None
     bids: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
@@ -118,12 +121,15 @@ class TaskCard:
 
     @property
     def facts(self) -> TaskFacts:
-        return TaskFacts(self.candidates, self.category, self.reserve)
+        """As they were posted; before that, nothing is known of a task."""
+        return TaskFacts(self.candidates, self.category, self.reserve, self.fingerprint, self.words, self.family)
 
     def post(self, event: TaskPosted) -> None:
         """Take in what was posted."""
         self.posted = True
         self.candidates, self.category, self.reserve = event.candidates, event.category, event.reserve
+        known = facts(event.task_id, event.description, event.candidates, event.category, event.reserve)
+        self.fingerprint, self.words, self.family = known.fingerprint, known.words, known.family
 
     def bid(self, agent: str, bid: float) -> None:
         """Take in a bid; the last one of an agent counts."""

@@ -44,10 +44,34 @@ class AwardRow(msgspec.Struct, frozen=True):
     base_rate: Probability
     bid: float | None
     scores: dict[str, float]
+    agent_rate: Probability = 0.5
+    experts: tuple[float, ...] = ()
+    duration: Interval | None = None
+    cost: Interval | None = None
     model: str = VERSION
 
     def forecast(self) -> AwardForecast:
-        return AwardForecast(self.agent_id, self.success, self.base_rate)
+        """As it was made; what the experts of another version said is none of this one's business."""
+        experts = self.experts if self.model == VERSION else ()
+        return AwardForecast(
+            self.agent_id, self.success, self.base_rate, self.agent_rate, experts, self.duration, self.cost
+        )
+
+    @classmethod
+    def of(cls, attempt: int, made: AwardForecast, bid: float | None, scores: dict[str, float]) -> AwardRow:
+        """The row of a forecast."""
+        return cls(
+            attempt,
+            made.agent_id,
+            made.success,
+            made.base_rate,
+            bid,
+            scores,
+            made.agent_rate,
+            made.experts,
+            made.duration,
+            made.cost,
+        )
 
 
 class ScoreRow(msgspec.Struct, frozen=True):

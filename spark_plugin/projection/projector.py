@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from spark_advisor import Change
+from spark_eidos import Award, Outcome
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import (
     EVENT_TYPES,
@@ -190,7 +191,7 @@ class Projector:
             self._category(event.category).posted += 1
         if card.attempts == 0:  # after an award it is too late to say who will get it
             made = ledger.find(self._recorded, ledger.ForecastRow)
-            card.forecast = made.forecast() if made else self.state.eidos.forecast(card.facts)
+            card.forecast = made.forecast() if made else self.state.eidos.forecast(card.facts, self.state.time)
             row = ledger.ForecastRow(card.candidates, card.forecast.winner, card.forecast.success, card.forecast.bid)
             self._note(made or row, event.task_id, card)
             self.state.eidos.scoreboard.made += 1
@@ -214,14 +215,15 @@ class Projector:
         first = card.attempts == 0
         made = ledger.find(self._recorded, ledger.AwardRow)
         eidos = self.state.eidos
-        forecast = made.forecast() if made else eidos.forecast_award(card.facts, event.agent_id)
-        scores = eidos.observe_award(card.facts, card.forecast, event.agent_id, event.bid, first)
+        forecast = made.forecast() if made else eidos.forecast_award(card.facts, event.agent_id, self.state.time)
+        award = Award(event.agent_id, event.bid, card.bids)
+        scores = eidos.observe_award(card.facts, card.forecast, award, self.state.time, first)
         before = card.status
         attempt = Attempt(card.attempts + 1, forecast, event.bid, scores)
         for old in card.assign(attempt):
             self._agents_attempts(old.forecast.agent_id, -1)
         self._move(before, card.status)
-        row = ledger.AwardRow(attempt.number, event.agent_id, forecast.success, forecast.base_rate, event.bid, scores)
+        row = ledger.AwardRow.of(attempt.number, forecast, event.bid, scores)
         self._note(made or row, event.task_id, card)
         if not first or card.forecast is None:
             eidos.scoreboard.made += 1
@@ -244,7 +246,10 @@ class Projector:
             self.state.counts.unmatched += 1
             return importance.score(event.type)
         self._move(before, card.status)
-        scores = attempt.scores | self.state.eidos.observe_outcome(card.facts, attempt.forecast, succeeded)
+        outcome = Outcome(succeeded, event.duration_s, event.cost)
+        scores = attempt.scores | self.state.eidos.observe_outcome(
+            card.facts, attempt.forecast, outcome, self.state.time
+        )
         agent_id = attempt.forecast.agent_id
         row = ledger.ScoreRow(attempt.number, succeeded, agent_id, attempt.bid, scores)
         self._note(row, event.task_id, card)

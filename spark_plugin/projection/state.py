@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
+import numpy as np
 
 from spark_advisor import AdvisoryBook
 from spark_eidos import VERSION, Eidos, Mean, Scoreboard
@@ -15,8 +17,9 @@ from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
 from spark_plugin.projection.park import Park
 
-SNAPSHOT_VERSION = f"3:{VERSION}"
+SNAPSHOT_VERSION = f"4:{VERSION}"
 """Changes with the shape of `State` and with the models: a snapshot of another version is not read."""
+_DTYPES = {"<f8", "<i8", ">f8", ">i8"}
 _CHECKSUM = struct.Struct("<I")
 
 
@@ -76,15 +79,36 @@ class State:
 
     @property
     def outcomes(self) -> int:
-        return self.eidos.success.swarm.outcomes
+        return self.eidos.success.rates.swarm.outcomes
 
     @property
     def successes(self) -> int:
-        return self.eidos.success.swarm.successes
+        return self.eidos.success.rates.swarm.successes
 
     @property
     def forecasts(self) -> Scoreboard:
         return self.eidos.scoreboard
+
+
+def _packed(value: object) -> object:
+    """An array in plain types."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    raise NotImplementedError(f"a state holds no {type(value).__name__}")
+
+
+def _unpacked(kind: type, value: Any) -> np.ndarray:
+    """The array that `_packed` was given. Raises what is wrong with anything else."""
+    if kind is not np.ndarray:
+        raise NotImplementedError(f"a state holds no {kind.__name__}")
+    dtype, shape, data = value
+    if dtype not in _DTYPES:
+        raise ValueError(f"{dtype!r} is no type of an array of the state")
+    return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_packed)
+_decoder = msgspec.msgpack.Decoder(State, dec_hook=_unpacked)
 
 
 def dump(state: State) -> bytes:
@@ -93,7 +117,7 @@ def dump(state: State) -> bytes:
     They begin with a checksum (CRC-32, little endian): a few wrong bits in the middle would else be a state as good as
     any other, from which everything goes on.
     """
-    data = msgspec.msgpack.encode(state)
+    data = _encoder.encode(state)
     return _CHECKSUM.pack(zlib.crc32(data)) + data
 
 
@@ -103,6 +127,6 @@ def load(data: bytes) -> State:
         (checksum,), body = _CHECKSUM.unpack_from(data), data[_CHECKSUM.size :]
         if zlib.crc32(body) != checksum:
             raise msgspec.DecodeError("its checksum does not fit")
-        return msgspec.msgpack.decode(body, type=State)
+        return _decoder.decode(body)
     except (struct.error, ValueError, TypeError, RecursionError) as error:  # no bytes at all, no Unicode in it
         raise msgspec.DecodeError(str(error)) from error

@@ -1,0 +1,35 @@
+"""The few functions every model needs, on numbers and on arrays alike."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+PROBIT = math.pi / 8.0
+"""Logistic of a normal variable: mean over sqrt(1 + PROBIT * variance) (MacKay, "The Evidence Framework Applied to
+Classification Networks", Neural Computation 4, 1992)."""
+STEEPEST = 30.0
+
+
+def logit(p: float) -> float:
+    """Log odds of `p`, 0 < p < 1."""
+    return math.log(p / (1.0 - p))
+
+
+def logistic(z: float) -> float:
+    """The probability whose log odds are `z`."""
+    return 1.0 / (1.0 + math.exp(-min(max(z, -STEEPEST), STEEPEST)))
+
+
+def logistics(z: np.ndarray) -> np.ndarray:
+    """`logistic` of every element; any shape."""
+    chances: np.ndarray = 1.0 / (1.0 + np.exp(-np.minimum(np.maximum(z, -STEEPEST), STEEPEST)))
+    return chances
+
+
+def logits(p: np.ndarray) -> np.ndarray:
+    """`logit` of every element, each held in [0.001, 0.999] first; any shape."""
+    held = np.minimum(np.maximum(p, 1e-3), 1.0 - 1e-3)
+    odds: np.ndarray = np.log(held / (1.0 - held))
+    return odds

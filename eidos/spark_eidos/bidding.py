@@ -1,0 +1,98 @@
+"""How agents bid: what of the reserve each one asks for lately, overall and per category."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from spark_eidos.bounds import forget_oldest
+from spark_eidos.mean import SANE, Mean
+from spark_eidos.tally import cell_key
+
+MAX_AGENTS, MAX_CELLS = 20_000, 50_000
+KEEP = 0.8
+"""What is left of an earlier bid's weight with each new one of the same agent."""
+STRENGTH, HERE_STRENGTH = 2.0, 3.0
+SPREAD_UNKNOWN = 0.05
+USUAL_UNKNOWN = 0.95
+
+
+def sane(amount: float) -> bool:
+    """Whether an amount can be compared with others; a contract allows any finite number."""
+    return amount == 0.0 or 1.0 / SANE <= amount <= SANE
+
+
+@dataclass(slots=True)
+class Bids:
+    """Bids of one agent, as parts of the reserve: weight, and weighted sum."""
+
+    weight: float = 0.0
+    total: float = 0.0
+
+    def add(self, part: float, keep: float) -> None:
+        self.weight = self.weight * keep + 1.0
+        self.total = self.total * keep + part
+
+
+_NONE = Bids()
+
+
+@dataclass(slots=True)
+class Bidding:
+    """What agents ask for, as parts of the reserve.
+
+    >>> bidding = Bidding()
+    >>> for _ in range(20):
+    ...     bidding.learn_one("ada", "db", 100.0, 60.0)
+    ...     bidding.learn_one("bo", "db", 100.0, 90.0)
+    >>> bidding.usual("ada") < 0.65 < bidding.usual("cy") < bidding.usual("bo")
+    True
+    """
+
+    parts: Mean = field(default_factory=Mean)
+    agents: dict[str, Bids] = field(default_factory=dict)
+    cells: dict[str, Bids] = field(default_factory=dict)
+
+    def learn_one(self, agent: str, category: str | None, reserve: float | None, bid: float) -> None:
+        """Take in one bid; one for a task without a reserve has nothing to be held against."""
+        if not reserve or not sane(reserve) or not sane(bid):
+            return
+        part = bid / reserve
+        self.parts.add(part)
+        known = self.agents.pop(agent, None) or Bids()
+        known.add(part, KEEP)
+        self.agents[agent] = known
+        forget_oldest(self.agents, MAX_AGENTS)
+        if category is not None:
+            self.cells.setdefault(cell_key(agent, category), Bids()).add(part, 1.0)
+            forget_oldest(self.cells, MAX_CELLS)
+
+    def usual(self, agent: str) -> float:
+        """What part of the reserve `agent` will ask for, drawn towards what all ask for."""
+        middle = self.parts.mean if self.parts.n else USUAL_UNKNOWN
+        known = self.agents.get(agent, _NONE)
+        return (known.total + STRENGTH * middle) / (known.weight + STRENGTH)
+
+    def standing(self, agent: str, category: str | None) -> tuple[float, float]:
+        """How much dearer than usual an agent is, and how much dearer in this category than elsewhere; in standard
+        deviations of all bids."""
+        if not self.parts.n:
+            return 0.0, 0.0
+        usual, spread = self.usual(agent), self.spread
+        cell = self.cells.get(cell_key(agent, category)) if category is not None else None
+        here = 0.0
+        if cell is not None:
+            here = (cell.total + HERE_STRENGTH * usual) / (cell.weight + HERE_STRENGTH) - usual
+        return (usual - self.parts.mean) / spread, here / spread
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of all bids, in parts of the reserve."""
+        if self.parts.n <= 10 or self.parts.m2 <= 0.0:
+            return SPREAD_UNKNOWN
+        return max(math.sqrt(self.parts.m2 / self.parts.n), 1e-3)
+
+    def lowest(self, agents: Sequence[str]) -> float:
+        """What part of the reserve the cheapest of some agents will usually ask for."""
+        return min((self.usual(agent) for agent in agents), default=self.parts.mean if self.parts.n else USUAL_UNKNOWN)
