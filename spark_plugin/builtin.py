@@ -135,7 +135,7 @@ def _predicted(state: State, task: TaskPosted | str, card: TaskCard | None) -> P
         known, forecast = card.facts, card.forecast
     elif isinstance(task, TaskPosted):
         known = _facts(task)
-        forecast = state.eidos.forecast(known, state.time)
+        forecast, _ = state.eidos.forecast(known, state.time)
     else:
         return None
     reasoning = _reasoning(state, known, forecast)

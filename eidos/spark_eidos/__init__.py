@@ -1,7 +1,7 @@
 """EIDOS, the forecaster: predict, observe, evaluate, learn. No I/O, no clock, no threads."""
 
 from spark_eidos.following import Following
-from spark_eidos.forecaster import VERSION, Award, AwardForecast, Eidos, Forecast, Outcome
+from spark_eidos.forecaster import VERSION, Award, AwardForecast, Draft, Eidos, Forecast, Outcome
 from spark_eidos.mean import Mean
 from spark_eidos.reasons import reasons
 from spark_eidos.scoreboard import Scoreboard
@@ -12,6 +12,7 @@ __all__ = [
     "VERSION",
     "Award",
     "AwardForecast",
+    "Draft",
     "Eidos",
     "Following",
     "Forecast",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from spark_eidos.arithmetic import logit
 from spark_eidos.bounds import forget_oldest
 from spark_eidos.pace import Pace, faded
+from spark_eidos.rules import clip
 
 MAX_KEYS = 20_000
 
@@ -44,6 +47,10 @@ class FadingRate:
             return prior
         left = faded(now - known.at, self.half_life * pace.unit)
         return (known.successes * left + self.strength * prior) / (known.outcomes * left + self.strength)
+
+    def log_odds(self, keys: Sequence[str], prior: float, now: float, pace: Pace) -> list[float]:
+        """The rates of several keys, as log odds."""
+        return [logit(clip(self.predict_one(key, prior, now, pace))) for key in keys]
 
     def learn_one(self, key: str, succeeded: bool, now: float, pace: Pace) -> None:
         """Take in one outcome at `now`."""

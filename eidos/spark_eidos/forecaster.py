@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
 
 from spark_eidos.bidding import Bidding
 from spark_eidos.bids import BidModel
@@ -20,6 +23,8 @@ from spark_hooks import Interval
 
 VERSION = "experts-2"
 """Names the models; kept in every row of the ledger."""
+DIGITS = 4
+"""Decimals of the experts' log odds that the ledger keeps, and that they are weighed by."""
 
 
 @dataclass(slots=True)
@@ -50,11 +55,28 @@ class AwardForecast:
 
 @dataclass(slots=True)
 class Award:
-    """Who got a task, for what, and all that was bid for it."""
+    """Who got a task, when, for what, and all that was bid for it; `first`: whether nobody had got it before."""
 
     agent_id: str
+    posted_at: float = 0.0
+    at: float = 0.0
+    first: bool = True
     bid: float | None = None
     bids: Mapping[str, float] = field(default_factory=dict)
+
+
+class Draft(NamedTuple):
+    """The work behind a forecast. It is no part of the state: whoever has none does the work again, with the same result.
+
+    It holds for the task it was made for, while no outcome (`outcomes`), and for the winner no award (`awards`), has come.
+    """
+
+    task: TaskFacts
+    at: float
+    outcomes: int
+    awards: int
+    experts: np.ndarray
+    features: np.ndarray
 
 
 @dataclass(slots=True)
@@ -79,13 +101,14 @@ class Eidos:
     scoreboard: Scoreboard = field(default_factory=Scoreboard)
     following: Following = field(default_factory=Following)
 
-    def forecast(self, task: TaskFacts, now: float) -> Forecast:
-        """What to expect of a task at `now`, before any bid."""
-        return Forecast(
-            winner=self.winner.predict_one(task, now, self.bidding),
-            success=self.chances(task, task.candidates, now),
-            bid=self._bid(task),
-        )
+    def forecast(self, task: TaskFacts, now: float) -> tuple[Forecast, Draft]:
+        """What to expect of a task at `now`, before any bid; and the work that need not be done again at its award."""
+        success = self.success
+        experts = success.experts(task, task.candidates, now)
+        chances = dict(zip(task.candidates, success.blend(experts).tolist(), strict=True))
+        features = self.winner.features(task, now, self.bidding)
+        forecast = Forecast(self.winner.predict_one(task, features), chances, self._bid(task))
+        return forecast, Draft(task, now, success.rates.swarm.outcomes, self.winner.pace.beats, experts, features)
 
     def _bid(self, task: TaskFacts) -> Interval | None:
         lowest = self.bidding.lowest(task.candidates)
@@ -95,35 +118,47 @@ class Eidos:
         """Probability of success of each agent, should it get the task."""
         return dict(zip(agents, self.success.predict(task, agents, now).tolist(), strict=True))
 
-    def forecast_award(self, task: TaskFacts, agent: str, now: float) -> AwardForecast:
-        """What to expect of one attempt."""
-        experts, rates = self.success.experts(task, (agent,), now), self.success.rates
+    def forecast_award(self, task: TaskFacts, agent: str, now: float, draft: Draft | None = None) -> AwardForecast:
+        """What to expect of one attempt. A `draft` makes no difference but to the time it takes."""
+        success, rates, agents = self.success, self.success.rates, (agent,)
+        if (
+            draft is not None
+            and draft.task is task
+            and draft.outcomes == rates.swarm.outcomes
+            and agent in task.candidates
+        ):
+            row = task.candidates.index(agent)
+            experts = success.experts_later(draft.experts[row : row + 1], task, agents, now)
+        else:
+            experts = success.experts(task, agents, now)
         return AwardForecast(
             agent,
-            float(self.success.blend(experts)[0]),
+            float(success.blend(experts)[0]),
             rates.base_rate(),
             rates.agent_rate(agent),
-            tuple(experts[0].tolist()) if rates.swarm.outcomes else (),
+            tuple(round(one, DIGITS) for one in experts[0].tolist()) if rates.swarm.outcomes else (),
             self.duration.predict_one(agent, task.category),
             self.cost.predict_one(agent, task.category),
         )
 
     def observe_award(
-        self, task: TaskFacts, made: Forecast | None, award: Award, now: float, first: bool
+        self, task: TaskFacts, made: Forecast | None, award: Award, draft: Draft | None = None
     ) -> dict[str, float]:
         """Score what was said of winner and bid, then learn; later attempts of a task are no new choice."""
         scores: dict[str, float] = {}
-        if first:
+        if award.first:
             if made is not None:
                 scores |= self.scoreboard.score_winner(made.winner, award.agent_id)
-            self.winner.learn_one(task, award.agent_id, now, self.bidding)
+            drafted = draft is not None and draft.task is task and draft.awards == self.winner.pace.beats
+            features = draft.features if draft is not None and drafted and draft.at == award.posted_at else None
+            self.winner.learn_one(task, award.agent_id, award.posted_at, award.at, self.bidding, features)
         if award.bid is not None:
             given = None if made is None else made.bid
             if given is not None:
                 scores |= self.scoreboard.score_bid(given, award.bid)
             lowest = self.bidding.lowest(task.candidates)
             self.bids.learn_one(task.category, task.reserve, len(task.candidates), lowest, award.bid, given)
-        if first:
+        if award.first:
             for agent, bid in award.bids.items():
                 self.bidding.learn_one(agent, task.category, task.reserve, bid)
         return scores

@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spark_eidos.arithmetic import total
 from spark_eidos.bounds import forget_oldest
 
 MAX_AGENTS = 256
 MAX_TASKS = 10_000
 MAX_TRIALS = 16
-"""Attempts remembered per task, the newest."""
+"""Agents whose attempt at a task is remembered, each its newest."""
 STRENGTH = 12.0
 """Weight of shared attempts that a covariance of nothing is worth."""
 NUGGET = 0.4
@@ -51,10 +52,10 @@ class Kinship:
             return np.zeros(len(agents))
         at = np.array([self.rows[trial.agent] for trial in known])
         among = self._covariance(at[:, None], at)
-        among[np.arange(len(at)), np.arange(len(at))] = [1.0 / trial.weight + NUGGET for trial in known]
+        among.flat[:: len(at) + 1] = [1.0 / trial.weight + NUGGET for trial in known]
         pull = np.linalg.solve(among, np.array([trial.residual for trial in known]))
         asked = np.array([self.rows.get(agent, -1) for agent in agents])
-        shift = (self._covariance(asked[:, None], at) * pull).sum(axis=-1)
+        shift = total(self._covariance(asked[:, None], at) * pull, axis=-1)
         return np.where(asked < 0, 0.0, np.minimum(np.maximum(shift, -MOST), MOST))
 
     def learn_one(self, fingerprint: str, agent: str, expected: float, succeeded: bool) -> None:
@@ -63,15 +64,16 @@ class Kinship:
         weight = p * (1.0 - p)
         residual = (succeeded - p) / weight
         row = self._row(agent)
-        trials = self.tasks.pop(fingerprint, [])
-        for other in trials:
-            at = self.rows.get(other.agent)
-            if at is not None and at != row:
-                both = weight * other.weight
-                for pair in ((row, at), (at, row)):
-                    self.products[pair] += both * residual * other.residual
-                    self.weights[pair] += both
-        self.tasks[fingerprint] = [*trials, Trial(agent, residual, weight)][-MAX_TRIALS:]
+        others = [trial for trial in self.tasks.pop(fingerprint, []) if trial.agent != agent]
+        known = [trial for trial in others if trial.agent in self.rows]
+        if known:
+            at = [self.rows[trial.agent] for trial in known]
+            both = weight * np.array([trial.weight for trial in known])
+            product = both * (residual * np.array([trial.residual for trial in known]))
+            for table, change in ((self.products, product), (self.weights, both)):
+                table[row, at] += change
+                table[at, row] = table[row, at]
+        self.tasks[fingerprint] = [*others, Trial(agent, residual, weight)][-MAX_TRIALS:]
         forget_oldest(self.tasks, MAX_TASKS)
 
     def _covariance(self, of: np.ndarray, to: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_eidos.arithmetic import logistics
+from spark_eidos.arithmetic import logistics, total
 from spark_eidos.rules import FLOOR
 from spark_eidos.stack import Stack
 
@@ -55,15 +55,15 @@ class Pool:
 
     def blend(self, experts: np.ndarray) -> np.ndarray:
         """Probabilities, shape (agents,), of experts' log odds, shape (agents, experts)."""
-        blended: np.ndarray = (self._recipes(experts) * self.weights).sum(axis=-1)
+        blended: np.ndarray = total(self._recipes(experts) * self.weights, axis=-1)
         return blended
 
     def learn_one(self, experts: Sequence[float], succeeded: bool) -> None:
         """Weigh the recipes by what they gave to what happened, the experts' log odds being as they were then."""
         given = self._recipes(np.array(experts, dtype=float)[None, :])[0]
         weights = self.weights * (given if succeeded else 1.0 - given) ** LEARNING_RATE
-        weights = np.maximum(weights / weights.sum(), LEAST)
-        self.weights = weights / weights.sum()
+        weights = np.maximum(weights / total(weights), LEAST)
+        self.weights = weights / total(weights)
         self.stack.learn_one(experts[:-1], succeeded)
 
     def shares(self) -> np.ndarray:
@@ -77,6 +77,6 @@ class Pool:
     def _recipes(experts: np.ndarray) -> np.ndarray:
         """What each recipe says, shape (agents, recipes). Sums run over the experts alone, so that a candidate's number
         does not hang on how many others there are."""
-        blended = (experts[:, None, :] * RECIPES).sum(axis=-1)
+        blended = total(experts[:, None, :] * RECIPES, axis=-1)
         held: np.ndarray = np.minimum(np.maximum(logistics(blended), FLOOR), 1.0 - FLOOR)
         return held

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spark_eidos.arithmetic import PROBIT, logistics, logits
+from spark_eidos.arithmetic import PROBIT, logistics, logits, total
 from spark_eidos.bounds import forget_oldest
 from spark_eidos.change import Change
 from spark_eidos.tally import cell_key
@@ -90,7 +90,7 @@ class SkillModel:
         terms = self._terms(task, agents)
         z = terms.mean[:, None] + terms.slope[:, None] * EASE
         spread = terms.variance[:, None] + terms.slope_variance[:, None] * EASE_SQUARED
-        return logits((logistics(z / np.sqrt(1.0 + PROBIT * spread)) * self.ease(task)).sum(axis=-1))
+        return logits(total(logistics(z / np.sqrt(1.0 + PROBIT * spread)) * self.ease(task), axis=-1))
 
     def ease(self, task: TaskFacts) -> np.ndarray:
         """What is believed of a task's ease, shape (grid,)."""
@@ -116,10 +116,10 @@ class SkillModel:
         ease, spread = self.ease(task), sum(effect.variance for effect in moved)
         z = sum(effect.mean for effect in moved) + ability.slope.mean * EASE
         fair = logistics(z / np.sqrt(1.0 + PROBIT * (spread + ability.slope.variance * EASE_SQUARED)))
-        expected = float((ease * fair).sum())
+        expected = float(ease @ fair)
         plain = logistics(z)
         weight = ease * (plain if succeeded else 1.0 - plain)
-        weight /= weight.sum()
+        weight /= total(weight)
         self._move(moved, ability.slope, spread, weight, plain, succeeded)
         if task.fingerprint:
             self._believe(task.fingerprint, ease * (fair if succeeded else 1.0 - fair))
@@ -167,24 +167,24 @@ class SkillModel:
         self, moved: list[Effect], slope: Effect, spread: float, weight: np.ndarray, p: np.ndarray, succeeded: bool
     ) -> None:
         """The extended Kalman step: gradient and curvature of the log likelihood, ease summed out by `weight`."""
-        surprise = succeeded - p
-        flat = weight * p * (1.0 - p)
-        gradient = float((weight * surprise).sum())
-        curvature = float(flat.sum()) - float((weight * surprise * surprise).sum()) + gradient * gradient
+        surprise, flat = succeeded - p, p * (1.0 - p)
+        gradient = float(weight @ surprise)
+        curvature = float(weight @ flat) - float(weight @ (surprise * surprise)) + gradient * gradient
         curvature = max(curvature, LEAST_CURVATURE)
         damping = 1.0 + curvature * spread
         for effect in moved:
             effect.move(gradient / damping, curvature / damping)
         turned = surprise * EASE
-        gradient = float((weight * turned).sum())
-        curvature = float((flat * EASE_SQUARED).sum()) - float((weight * turned * turned).sum()) + gradient * gradient
-        damping = 1.0 + max(curvature, 0.0) * slope.variance
-        slope.move(gradient / damping, max(curvature, 0.0) / damping)
+        gradient = float(weight @ turned)
+        curvature = float(weight @ (flat * EASE_SQUARED)) - float(weight @ (turned * turned)) + gradient * gradient
+        curvature = max(curvature, 0.0)
+        damping = 1.0 + curvature * slope.variance
+        slope.move(gradient / damping, curvature / damping)
         slope.mean = min(max(slope.mean, SLOPES[0]), SLOPES[1])
 
     def _believe(self, fingerprint: str, belief: np.ndarray) -> None:
         self.tasks.pop(fingerprint, None)
-        self.tasks[fingerprint] = belief / belief.sum()
+        self.tasks[fingerprint] = belief / total(belief)
 
     def _stay_bounded(self) -> None:
         forget_oldest(self.agents, MAX_AGENTS)

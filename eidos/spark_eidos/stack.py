@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_eidos.arithmetic import logistic
+from spark_eidos.arithmetic import logistic, total
 
 VARIANCE = 0.2
 LEVEL_VARIANCE = 0.05
@@ -34,15 +34,15 @@ class Stack:
 
     def predict(self, experts: np.ndarray) -> np.ndarray:
         """Log odds, shape (agents,), of experts' log odds, shape (agents, experts)."""
-        found: np.ndarray = (experts * self.weights[:-1]).sum(axis=-1) + self.weights[-1]
+        found: np.ndarray = total(experts * self.weights[:-1], axis=-1) + self.weights[-1]
         return found
 
     def learn_one(self, experts: Sequence[float], succeeded: bool) -> None:
         """Take in one outcome, the experts' log odds being as they were when it was forecast."""
         inputs = np.array([*experts, 1.0])
-        toward = (self.covariance * inputs).sum(axis=-1)
-        p = logistic(float((inputs * self.weights).sum()))
+        toward = self.covariance @ inputs
+        p = logistic(float(inputs @ self.weights))
         curvature = max(p * (1.0 - p), LEAST_CURVATURE)
-        damping = 1.0 + curvature * float((inputs * toward).sum())
+        damping = 1.0 + curvature * float(inputs @ toward)
         self.weights = self.weights + toward * ((succeeded - p) / damping)
-        self.covariance = self.covariance - np.outer(toward, toward) * (curvature / damping)
+        self.covariance = self.covariance - toward[:, None] * (toward * (curvature / damping))

@@ -22,8 +22,6 @@ from spark_eidos.tally import Rates
 from spark_eidos.task import TaskFacts
 from spark_eidos.text import TextModel
 
-DIGITS = 5
-"""Experts' log odds are rounded to so many decimals before they are used: the ledger keeps them as they were."""
 SURE = 1e4
 
 
@@ -62,29 +60,30 @@ class SuccessModel:
     def experts(self, task: TaskFacts, agents: Sequence[str], now: float) -> np.ndarray:
         """What each expert says, in log odds; shape (agents, experts)."""
         found = np.zeros((len(agents), len(EXPERTS)))
-        if not self.rates.swarm.outcomes or not agents:
-            return found
-        base = self.rates.base_rate()
-        found[:, 0] = self.skill.predict(task, agents)
-        found[:, 1] = self.kinship.predict(task.fingerprint, agents)
-        found[:, 2] = self.text.predict(task, agents)
-        found[:, 3:10] = [self._rates(task, agent, base, now) for agent in agents]
-        found[:, 10] = self.pool.stack.predict(found[:, :10])
-        rounded: np.ndarray = np.round(found, DIGITS)
-        return rounded
+        if self.rates.swarm.outcomes and agents:
+            found[:, 0] = self.skill.predict(task, agents)
+            found[:, 1] = self.kinship.predict(task.fingerprint, agents)
+            found[:, 2] = self.text.predict(task, agents)
+            self._say_rates(found, task, agents, now)
+        return found
 
-    def _rates(self, task: TaskFacts, agent: str, base: float, now: float) -> list[float]:
-        """The log odds of the plain rates and of those that forget, in the pool's order."""
-        rates = (
-            base,
-            self.rates.agent_rate(agent),
-            self.rates.cell_rate(agent, task.category),
-            self.family_now.predict_one(task.family, base, now, self.pace),
-            self.swarm_now.predict_one("", base, now, self.pace),
-            self.swarm_lately.predict_one("", base, now, self.pace),
-            self.agent_lately.predict_one(agent, base, now, self.pace),
-        )
-        return [logit(clip(rate)) for rate in rates]
+    def experts_later(self, said: np.ndarray, task: TaskFacts, agents: Sequence[str], now: float) -> np.ndarray:
+        """What `experts` would say at another moment, given what they `said` with no outcome in between."""
+        found = said.copy()
+        if self.rates.swarm.outcomes and agents:
+            self._say_rates(found, task, agents, now)
+        return found
+
+    def _say_rates(self, found: np.ndarray, task: TaskFacts, agents: Sequence[str], now: float) -> None:
+        """Fill in what the rates say, and the stack that builds on all."""
+        pace, base = self.pace, self.rates.base_rate()
+        found[:, 3] = logit(clip(base))
+        found[:, 4:6] = [self.rates.log_odds(agent, task.category, base) for agent in agents]
+        found[:, 6] = logit(clip(self.family_now.predict_one(task.family, base, now, pace)))
+        found[:, 7] = logit(clip(self.swarm_now.predict_one("", base, now, pace)))
+        found[:, 8] = logit(clip(self.swarm_lately.predict_one("", base, now, pace)))
+        found[:, 9] = self.agent_lately.log_odds(agents, base, now, pace)
+        found[:, 10] = self.pool.stack.predict(found[:, :10])
 
     def strength(self, task: TaskFacts, agent: str, p: float) -> float:
         """Outcomes' worth of what is known of `agent`: of the Beta distribution as wide as the belief about it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from spark_eidos.bounds import forget_oldest
@@ -47,12 +48,16 @@ class Rates:
         """The agent's rate, drawn towards the swarm's by four outcomes' worth."""
         return self.agents.get(agent, _NOTHING).shrunk(self.base_rate(), AGENT_STRENGTH)
 
-    def cell_rate(self, agent: str, category: str | None) -> float:
-        """The agent's rate in a category, drawn towards its rate overall by four outcomes' worth."""
-        own = self.agent_rate(agent)
-        if category is None:
-            return own
-        return self.cells.get(cell_key(agent, category), _NOTHING).shrunk(own, CELL_STRENGTH)
+    def log_odds(self, agent: str, category: str | None, base: float) -> tuple[float, float]:
+        """Log odds of the agent's rate, overall and in a category; `base` is the swarm's rate."""
+        known = self.agents.get(agent, _NOTHING)
+        own = (known.successes + AGENT_STRENGTH * base) / (known.outcomes + AGENT_STRENGTH)
+        overall = math.log(own / (1.0 - own))
+        here = None if category is None else self.cells.get(cell_key(agent, category))
+        if here is None:
+            return overall, overall
+        rate = (here.successes + CELL_STRENGTH * own) / (here.outcomes + CELL_STRENGTH)
+        return overall, math.log(rate / (1.0 - rate))
 
     def learn_one(self, agent: str, category: str | None, succeeded: bool) -> None:
         """Count one outcome."""

@@ -61,6 +61,7 @@ def family(task_id: str) -> str:
     return found.group(1) if found else ""
 
 
+@functools.lru_cache(maxsize=65_536)
 def slot(kind: str, *names: str) -> int:
     """Where a named feature lies in a table; the same in every process.
 

@@ -7,8 +7,10 @@ one table of fixed size. What is new has its prior's whole variance, so that the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,31 +36,26 @@ class TextModel:
 
     def predict(self, task: TaskFacts, agents: Sequence[str]) -> np.ndarray:
         """Log odds of success, shape (agents,), drawn in by their uncertainty."""
-        slots, values, priors = _of_task(task)
-        mean = float((self.weights[slots] * values).sum())
-        variance = float((self.known[slots] * priors * values * values).sum())
-        own = np.array([slot("agent", agent) for agent in agents], dtype=np.int64)
+        shared = _of_task(task)
+        mean = float(self.weights[shared.slots] @ shared.values)
+        variance = float(self.known[shared.slots] @ shared.spread)
+        own = [slot("agent", agent) for agent in agents]
         means, variances = mean + self.weights[own], variance + self.known[own] * AGENT
         if task.category is not None:
-            cells = np.array([slot("cell", agent, task.category) for agent in agents], dtype=np.int64)
+            cells = [slot("cell", agent, task.category) for agent in agents]
             means, variances = means + self.weights[cells], variances + self.known[cells] * CELL
         drawn: np.ndarray = means / np.sqrt(1.0 + PROBIT * variances)
         return drawn
 
     def learn_one(self, task: TaskFacts, agent: str, succeeded: bool) -> None:
         """Take in one outcome."""
-        slots, values, priors = _of_task(task)
-        extra = [(slot("agent", agent), AGENT)]
-        if task.category is not None:
-            extra.append((slot("cell", agent, task.category), CELL))
-        slots = np.concatenate((slots, np.array([at for at, _ in extra])))
-        values = np.concatenate((values, np.ones(len(extra))))
-        priors = np.concatenate((priors, np.array([prior for _, prior in extra])))
+        read = _of_attempt(task, agent)
+        slots, values, priors = read.slots, read.values, read.priors
         variances = self.known[slots] * priors
-        p = logistic(float((self.weights[slots] * values).sum()))
-        curvature = max(p * (1.0 - p), 1e-4)
-        damping = 1.0 + curvature * float((variances * values * values).sum())
         step = variances * values
+        p = logistic(float(self.weights[slots] @ values))
+        curvature = max(p * (1.0 - p), 1e-4)
+        damping = 1.0 + curvature * float(step @ values)
         self.weights[slots] += step * ((succeeded - p) / damping)
         self.known[slots] = np.maximum(variances - step * step * (curvature / damping), LEAST) / priors
 
@@ -67,8 +64,18 @@ class TextModel:
         self.known[_LEVEL_SLOT] = max(float(self.known[_LEVEL_SLOT]), 0.25)
 
 
-def _of_task(task: TaskFacts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(slots, values, prior variances) of a task's own features."""
+class Read(NamedTuple):
+    """What is read of a task: where its features lie, their values, prior variances, and values squared times those."""
+
+    slots: np.ndarray
+    values: np.ndarray
+    priors: np.ndarray
+    spread: np.ndarray
+
+
+@functools.lru_cache(maxsize=2_048)
+def _of_task(task: TaskFacts) -> Read:
+    """A task's own features. Pure; kept because a task is read when it is posted, awarded and done."""
     named = [(_LEVEL_SLOT, LEVEL)]
     if task.category is not None:
         named.append((slot("category", task.category), CATEGORY))
@@ -82,4 +89,15 @@ def _of_task(task: TaskFacts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     values[len(named) :] = 1.0 / np.sqrt(max(len(words), 1))
     priors = np.full(len(slots), WORD)
     priors[: len(named)] = [prior for _, prior in named]
-    return slots, values, priors
+    return Read(slots, values, priors, priors * values * values)
+
+
+def _of_attempt(task: TaskFacts, agent: str) -> Read:
+    """The features of an agent at a task."""
+    shared, extra = _of_task(task), [(slot("agent", agent), AGENT)]
+    if task.category is not None:
+        extra.append((slot("cell", agent, task.category), CELL))
+    slots = np.concatenate((shared.slots, np.array([at for at, _ in extra])))
+    values = np.concatenate((shared.values, np.ones(len(extra))))
+    priors = np.concatenate((shared.priors, np.array([prior for _, prior in extra])))
+    return Read(slots, values, priors, priors * values * values)

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spark_eidos.arithmetic import total
 from spark_eidos.bidding import Bidding
 from spark_eidos.bounds import forget_oldest
 from spark_eidos.pace import Pace, faded
+from spark_eidos.rules import FLOOR
 from spark_eidos.tally import cell_key
 from spark_eidos.task import SLOTS, TaskFacts, slot
 
@@ -35,6 +37,12 @@ KEEP = 0.9
 """What is left of an earlier award's weight, in the recent record, with each task a candidate is up for."""
 MOST_TO_PAIR = 16
 """Candidates among whom it is counted who met whom: their pairs grow with the square."""
+VIEWS = np.array([0.8, 0.1, 0.1])
+"""Beforehand: the candidates' record tells who is chosen, it tells half, the choice is made by lot."""
+BY_LOT, SELDOM = 0.999, 8
+"""Once it is believed so far that choices are made by lot, one in so many is looked at."""
+LEAST_SHARE = 1e-4
+_NO_SLOTS = np.zeros((0, 0), dtype=np.int64)
 _SPREAD = 40_503
 """Odd number that spreads pairs of slots over the table (Knuth, "The Art of Computer Programming" 3, 6.4)."""
 
@@ -75,11 +83,11 @@ class Candidate:
 class WinnerModel:
     """Distribution over candidates.
 
-    >>> model, task = WinnerModel(), TaskFacts(("ada", "bo"))
-    >>> model.predict_one(task, 0.0, Bidding())
+    >>> model, task, bidding = WinnerModel(), TaskFacts(("ada", "bo")), Bidding()
+    >>> model.predict_one(task, model.features(task, 0.0, bidding))
     {'ada': 0.5, 'bo': 0.5}
-    >>> model.learn_one(task, "bo", 0.0, Bidding())
-    >>> model.predict_one(task, 1.0, Bidding())["bo"] > 0.5
+    >>> for n in range(9): model.learn_one(task, "bo", float(n), n + 0.5, bidding)
+    >>> model.predict_one(task, model.features(task, 9.0, bidding))["bo"] > 0.5
     True
     """
 
@@ -90,58 +98,84 @@ class WinnerModel:
     among: dict[str, Record] = field(default_factory=dict)
     """By agent and all who were candidates."""
     pairs: dict[str, int] = field(default_factory=dict)
+    shares: np.ndarray = field(default_factory=VIEWS.copy)
+    """How far each view is believed, summing to 1 (Bayes' rule)."""
     weights: np.ndarray = field(default_factory=lambda: np.zeros(len(FEATURES)))
     information: np.ndarray = field(default_factory=lambda: np.eye(len(FEATURES)) / FEATURE_VARIANCE)
     words: np.ndarray = field(default_factory=lambda: np.zeros(SLOTS))
     known: np.ndarray = field(default_factory=lambda: np.ones(SLOTS))
     seen: np.ndarray = field(default_factory=lambda: np.zeros(SLOTS))
 
-    def predict_one(self, task: TaskFacts, now: float, bidding: Bidding) -> dict[str, float]:
+    def features(self, task: TaskFacts, now: float, bidding: Bidding) -> np.ndarray:
+        """What is known of the candidates at `now`, shape (candidates, `FEATURES`), centred over the candidates: only
+        differences decide a choice."""
+        agents = task.candidates
+        if len(agents) < 2 or not self.looks_close:
+            return np.zeros((len(agents), len(FEATURES)))
+        unit, company = self.pace.unit, _company(agents)
+        table = np.array([self._row(agent, task.category, company, now, unit, bidding) for agent in agents])
+        table[:, _MET] = self._met(agents)
+        if task.words:
+            table[:, _KNOWS] = total(np.log1p(self.seen[self._slots(task)]), axis=-1) / (len(task.words) // 2)
+        centred: np.ndarray = table - total(table) / len(agents)
+        return centred
+
+    @property
+    def looks_close(self) -> bool:
+        """Whether the next choice is looked at: all are, until the evidence has it that they are made by lot."""
+        return self.shares[-1] < BY_LOT or self.pace.beats % SELDOM == 0
+
+    def predict_one(self, task: TaskFacts, features: np.ndarray) -> dict[str, float]:
         """Probability of winning per candidate, in the order given, summing to 1; empty without candidates."""
         agents = task.candidates
-        if len(agents) < 2:
-            return dict.fromkeys(agents, 1.0)
-        chances = self._chances(task, self._features(task, now, bidding), self._slots(task))
-        return dict(zip(agents, chances.tolist(), strict=True))
+        if len(agents) < 2 or not self.looks_close:
+            return dict.fromkeys(agents, 1.0 / max(len(agents), 1))
+        views = self._views(task, features, self._slots(task))
+        return dict(zip(agents, total(views * self.shares[:, None]).tolist(), strict=True))
 
-    def learn_one(self, task: TaskFacts, winner: str, now: float, bidding: Bidding) -> None:
-        """Take in one award; an award to somebody who was no candidate teaches nothing."""
+    def learn_one(
+        self,
+        task: TaskFacts,
+        winner: str,
+        posted_at: float,
+        now: float,
+        bidding: Bidding,
+        features: np.ndarray | None = None,
+    ) -> None:
+        """Take in one award at `now` of a task posted at `posted_at`; `features` where they are known already.
+
+        An award to somebody who was no candidate teaches nothing.
+        """
         agents = task.candidates
         if winner not in agents:
             return
+        slots = self._slots(task) if self.looks_close and task.words else _NO_SLOTS
+        if len(agents) > 1 and self.looks_close:
+            self._move(task, winner, self.features(task, posted_at, bidding) if features is None else features, slots)
+        share, company = 1.0 / len(agents), _company(agents)
+        self.seen[slots] += share
         self.pace.beat(now)
-        if len(agents) > 1:
-            self._move(task, winner, self._features(task, now, bidding), self._slots(task))
-        share = 1.0 / len(agents)
-        company = _company(agents)
         for agent in agents:
             self._remember(agent, share, agent == winner, now)
             for table, key in ((self.here, task.category), (self.among, company)):
                 if key is not None:
                     table.setdefault(cell_key(agent, key), Record()).add(agent == winner, share)
-        if len(task.words):
-            self.seen[self._slots(task)] += share
         self._meet(agents)
         self._stay_bounded()
 
+    def _views(self, task: TaskFacts, features: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        """The chances as each view has them, shape (`VIEWS`, candidates): the record tells, it tells half, it is by lot."""
+        chances = self._chances(task, features, slots)
+        lot = np.full(len(chances), 1.0 / len(chances))
+        half = np.sqrt(chances)
+        return np.array([chances, half / total(half), lot])
+
     def _chances(self, task: TaskFacts, features: np.ndarray, slots: np.ndarray) -> np.ndarray:
         own = np.array([known.effect if (known := self.candidates.get(one)) else 0.0 for one in task.candidates])
-        scores = (features * self.weights).sum(axis=-1) + own + self.words[slots].sum(axis=-1) * _value(slots)
+        scores = total(features * self.weights, axis=-1) + own + total(self.words[slots], axis=-1) * _value(slots)
         worth = np.exp(scores - scores.max())
-        chances: np.ndarray = worth / worth.sum()
+        chances: np.ndarray = worth / total(worth)
         return chances
-
-    def _features(self, task: TaskFacts, now: float, bidding: Bidding) -> np.ndarray:
-        """Shape (candidates, features), centred over the candidates: only differences decide a choice."""
-        agents = task.candidates
-        unit, met = self.pace.unit, self._met(agents)
-        company = _company(agents)
-        table = np.array([self._row(agent, task.category, company, now, unit, bidding) for agent in agents])
-        table[:, _MET] = met
-        if len(task.words):
-            table[:, _KNOWS] = np.log1p(self.seen[self._slots(task)]).mean(axis=-1)
-        centred: np.ndarray = table - table.mean(axis=0)
-        return centred
 
     def _row(
         self, agent: str, category: str | None, company: str, now: float, unit: float, bidding: Bidding
@@ -189,17 +223,22 @@ class WinnerModel:
     def _move(self, task: TaskFacts, winner: str, features: np.ndarray, slots: np.ndarray) -> None:
         """Newton steps towards the choice that was made."""
         agents = task.candidates
-        chances = self._chances(task, features, slots)
-        surprise = np.array([float(agent == winner) for agent in agents]) - chances
+        views = self._views(task, features, slots)
+        chances, chosen = views[0], agents.index(winner)
+        shares = self.shares * np.maximum(views[:, chosen], FLOOR)
+        shares = np.maximum(shares / total(shares), LEAST_SHARE)
+        self.shares = shares / total(shares)
+        surprise = -chances
+        surprise[chosen] += 1.0
         weighed = features * chances[:, None]
-        middle = weighed.sum(axis=0)
-        self.information = self.information + weighed.T @ features - np.outer(middle, middle)
-        self.weights = self.weights + np.linalg.solve(self.information, (features * surprise[:, None]).sum(axis=0))
+        middle = total(weighed)
+        self.information = self.information + weighed.T @ features - middle[:, None] * middle
+        self.weights = self.weights + np.linalg.solve(self.information, surprise @ features)
         known = [self.candidates.setdefault(agent, Candidate()) for agent in agents]
         value, own = _value(slots), np.array([one.variance for one in known])
         spread = self.known[slots] * WORD_VARIANCE
         curvature = chances * (1.0 - chances)
-        damping = 1.0 + curvature * (spread.sum(axis=-1) * value * value + own)
+        damping = 1.0 + curvature * (total(spread, axis=-1) * value * value + own)
         step, firm = surprise / damping, curvature / damping
         self.words[slots] += spread * value * step[:, None]
         self.known[slots] = np.maximum(spread - (spread * value) ** 2 * firm[:, None], LEAST) / WORD_VARIANCE

@@ -109,9 +109,10 @@ class TaskCard:
     candidates: tuple[str, ...] = ()
     category: str | None = None
     reserve: float | None = None
-    fingerprint: str = ""
-    words: bytes = b""
-    family: str = ""
+    facts: TaskFacts = field(default_factory=TaskFacts)
+    """What the models know of it; nothing before it is posted."""
+    posted_at: float = 0.0
+    """In the log's time."""
     forecast: Forecast | None = None
     bids: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
@@ -119,17 +120,11 @@ class TaskCard:
     tried: dict[str, None] = field(default_factory=dict)
     """The agents that were awarded the task, in that order."""
 
-    @property
-    def facts(self) -> TaskFacts:
-        """As they were posted; before that, nothing is known of a task."""
-        return TaskFacts(self.candidates, self.category, self.reserve, self.fingerprint, self.words, self.family)
-
-    def post(self, event: TaskPosted) -> None:
-        """Take in what was posted."""
-        self.posted = True
+    def post(self, event: TaskPosted, now: float) -> None:
+        """Take in what was posted, at `now` of the log's time."""
+        self.posted, self.posted_at = True, now
         self.candidates, self.category, self.reserve = event.candidates, event.category, event.reserve
-        known = facts(event.task_id, event.description, event.candidates, event.category, event.reserve)
-        self.fingerprint, self.words, self.family = known.fingerprint, known.words, known.family
+        self.facts = facts(event.task_id, event.description, event.candidates, event.category, event.reserve)
 
     def bid(self, agent: str, bid: float) -> None:
         """Take in a bid; the last one of an agent counts."""

@@ -29,6 +29,8 @@ class ForecastRow(msgspec.Struct, frozen=True):
     winner: dict[str, Probability]
     success: dict[str, Probability]
     bid: Interval | None
+    at: float = 0.0
+    """In the log's time."""
     model: str = VERSION
 
     def forecast(self) -> Forecast:

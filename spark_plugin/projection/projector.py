@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from spark_advisor import Change
-from spark_eidos import Award, Outcome
+from spark_eidos import Award, Draft, Outcome
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import (
     EVENT_TYPES,
@@ -90,6 +90,7 @@ class Projector:
         self._recorded: Sequence[DerivedRow] = ()
         self._expected: dict[str, bool] = {}
         self._recalled: tuple[str, TaskCard | None] | None = None  # by the event at hand: once is enough
+        self._draft: Draft | None = None
         self._position = 0
         self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
 
@@ -185,14 +186,18 @@ class Projector:
         if card.posted:
             self.state.counts.reposted += 1
             return importance.score(event.type)
-        card.post(event)
+        card.post(event, self.state.time)
         new = event.category is not None and event.category not in self.state.categories
         if event.category is not None:
             self._category(event.category).posted += 1
         if card.attempts == 0:  # after an award it is too late to say who will get it
             made = ledger.find(self._recorded, ledger.ForecastRow)
-            card.forecast = made.forecast() if made else self.state.eidos.forecast(card.facts, self.state.time)
-            row = ledger.ForecastRow(card.candidates, card.forecast.winner, card.forecast.success, card.forecast.bid)
+            if made:
+                card.forecast = made.forecast()
+            else:
+                card.forecast, self._draft = self.state.eidos.forecast(card.facts, card.posted_at)
+            told = card.forecast
+            row = ledger.ForecastRow(card.candidates, told.winner, told.success, told.bid, card.posted_at)
             self._note(made or row, event.task_id, card)
             self.state.eidos.scoreboard.made += 1
         return importance.score(event.type, first_time=new)
@@ -215,9 +220,11 @@ class Projector:
         first = card.attempts == 0
         made = ledger.find(self._recorded, ledger.AwardRow)
         eidos = self.state.eidos
-        forecast = made.forecast() if made else eidos.forecast_award(card.facts, event.agent_id, self.state.time)
-        award = Award(event.agent_id, event.bid, card.bids)
-        scores = eidos.observe_award(card.facts, card.forecast, award, self.state.time, first)
+        forecast = (
+            made.forecast() if made else eidos.forecast_award(card.facts, event.agent_id, self.state.time, self._draft)
+        )
+        award = Award(event.agent_id, card.posted_at, self.state.time, first, event.bid, card.bids)
+        scores = eidos.observe_award(card.facts, card.forecast, award, self._draft)
         before = card.status
         attempt = Attempt(card.attempts + 1, forecast, event.bid, scores)
         for old in card.assign(attempt):

@@ -83,8 +83,8 @@ def read_back(task_id: str, position: int, reader: Reader, no_part: NoPart) -> T
     card = TaskCard(first)
     for at, event in log:
         if isinstance(event, TaskPosted) and not card.posted:
-            card.post(event)
             made = ledger.find(rows, ledger.ForecastRow, at)
+            card.post(event, made.at if made else 0.0)
             card.forecast = made.forecast() if made else None
         elif isinstance(event, BidSubmitted):
             card.bid(event.agent_id, event.bid)
