@@ -66,9 +66,11 @@ class Award:
 
 
 class Draft(NamedTuple):
-    """The work behind a forecast. It is no part of the state: whoever has none does the work again, with the same result.
+    """The work behind a forecast. It is no part of the state: whoever has none does the work again, with the same
+    result.
 
-    It holds for the task it was made for, while no outcome (`outcomes`), and for the winner no award (`awards`), has come.
+    It holds for the task it was made for, while no outcome (`outcomes`), and for the winner no award (`awards`), has
+    come.
     """
 
     task: TaskFacts

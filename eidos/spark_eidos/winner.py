@@ -33,7 +33,7 @@ FEATURE_VARIANCE, OWN_VARIANCE, WORD_VARIANCE, LEAST = 0.1, 0.1, 0.2, 1e-3
 NEVER = 200.0
 """Units of pace since a win that never was."""
 LOAD_HALF_LIFE = 0.5
-KEEP = 0.9
+KEEP = 0.85
 """What is left of an earlier award's weight, in the recent record, with each task a candidate is up for."""
 MOST_TO_PAIR = 16
 """Candidates among whom it is counted who met whom: their pairs grow with the square."""
@@ -164,7 +164,8 @@ class WinnerModel:
         self._stay_bounded()
 
     def _views(self, task: TaskFacts, features: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """The chances as each view has them, shape (`VIEWS`, candidates): the record tells, it tells half, it is by lot."""
+        """The chances as each view has them, shape (`VIEWS`, candidates): the record tells, it tells half, it is by
+        lot."""
         chances = self._chances(task, features, slots)
         lot = np.full(len(chances), 1.0 / len(chances))
         half = np.sqrt(chances)
@@ -194,7 +195,7 @@ class WinnerModel:
             math.log1p(since),
             float(known is not None and known.won_last),
             *bidding.standing(agent, category),
-            here.odds(2.0),
+            here.odds(3.0),
             lately,
             among.odds(1.0),
             load,
