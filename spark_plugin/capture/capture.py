@@ -113,7 +113,7 @@ class Capture:
         self._told: Mapping[str, int] = {}
         self._next_try = 0.0
         self._closed = False
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         self._open()
         forks.renew(self)
 
@@ -164,7 +164,7 @@ class Capture:
 
     def renew(self) -> None:
         """In a child, right after the fork: journal and drainer are the parent's; ours begin with the first event."""
-        self._opening = threading.Lock()  # the parent's may be held by a thread that is not here
+        self._opening = threading.RLock()  # the parent's may be held by a thread that is not here
         if self._journal is not None:
             self._journal.disown()
         if self._draining is not None:
@@ -190,6 +190,7 @@ class Capture:
         """The journal, if it can be opened now: after a fork, or when it could not be before; tried once in a while."""
         with self._opening:
             if self._journal is None and not self._closed and time.monotonic() >= self._next_try:
+                self._next_try = time.monotonic() + RETRY_S  # for a signal's handler that sends meanwhile, too
                 self._open()
             return self._journal
 

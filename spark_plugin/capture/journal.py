@@ -82,7 +82,7 @@ class Journal:
         self._terms = terms
         self._most = max(MIN_SEGMENTS, terms.max_bytes // SEGMENT_BYTES)
         self._make = make
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may send in the middle of a send
         self._segments: deque[Segment] = deque()
         self._spare: Segment | None = None
         self._numbers = itertools.count(1)  # asked by several threads at a time
@@ -140,7 +140,7 @@ class Journal:
         """What a worker has drained, and what became of it."""
         with self._lock:
             found = self._gone
-            for segment in self._segments:
+            for segment in tuple(self._segments):
                 found = found.plus(segment.drained)
             return found
 
@@ -211,7 +211,7 @@ class Journal:
                 raise JournalSealed
             segment = self._segments[-1]
             end = segment.append(payload)
-            if end is None and self._roll():
+            if end is None and self._roll(segment):
                 segment = self._segments[-1]
                 end = segment.append(payload)
             if end is None:
@@ -219,14 +219,18 @@ class Journal:
             self.appended += 1
             return segment, end
 
-    def _roll(self) -> bool:
+    def _roll(self, full: Segment) -> bool:
         """Go on in the next segment; False when the bound is reached."""
         if len(self._segments) >= self._most:
             self._forget()
             if len(self._segments) >= self._most:
                 return False
-        self._segments.append(self._spare or self._new_segment())
-        self._spare = None
+        spare, self._spare = self._spare, None
+        following = spare or self._new_segment()
+        if self._segments[-1] is full:
+            self._segments.append(following)
+        else:  # a signal's handler that sends was quicker
+            following.remove()
         return True
 
     def _forget(self) -> None:
