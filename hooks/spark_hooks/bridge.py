@@ -21,6 +21,9 @@ from spark_hooks.signals import SIGNALS
 _ENVELOPE = frozenset({"event", "event_id", "source", "time"})
 _CLASSES = frozenset({*EVENT_TYPES.values(), CustomEvent})
 
+_FIRST = 10**9
+"""Ids count from here on: all of one length, so that they grow as texts, and none is padded, which takes its time."""
+
 MAX_REASONS = 500
 """Different reasons of refusals that are told apart."""
 OTHER_REASONS = "(other reasons)"
@@ -37,10 +40,10 @@ class Stamp:
         process = os.getpid()
         own = self._by_process.get(process)
         if own is None:  # setdefault, because two threads of a child may both come here
-            new = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(1)
+            new = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(_FIRST)
             own = self._by_process.setdefault(process, new)
         writer, count = own
-        return f"{writer}-{next(count):08x}", writer
+        return f"{writer}-{next(count)}", writer
 
 
 class Bridge:
