@@ -90,6 +90,7 @@ class Journal:
         self._no_room_until = 0.0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
+        self._reads: int | None = None  # the thread that makes room
         self._gone = UNTOUCHED  # of the segments that are gone
         try:
             self._segments.append(self._new_segment())
@@ -101,12 +102,13 @@ class Journal:
     def append(self, payload: bytes, *, wait: bool = True) -> None:
         """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk.
 
-        Without `wait`, it does not wait for room, whatever the journal's terms are.
+        Without `wait`, it does not wait for room, whatever the journal's terms are; neither does the thread that drains
+        it, where a plugin sends.
         """
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
         while (place := self._taken_in(payload)) is None:
-            if self._terms.on_full == "drop" or not wait:
+            if self._terms.on_full == "drop" or not wait or self._reads == threading.get_ident():
                 raise JournalFull(self._terms.max_bytes)
             time.sleep(BLOCK_S)  # until the drainer has made room, or the journal is sealed
         if self._terms.durable:
@@ -146,6 +148,7 @@ class Journal:
 
     def read(self, limit: int) -> tuple[list[bytes], int]:
         """Up to `limit` of the oldest records, and where they end, for `release`; they stay until released."""
+        self._reads = threading.get_ident()
         with self._lock:
             segment = self._segments[0]
             written = segment.end
