@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from spark_hooks import fields as checks
 from spark_hooks.cleaning import class_name
-from spark_hooks.errors import InvalidEvent
+from spark_hooks.errors import InvalidEvent, meant_for_the_host
 from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, changed, checked, fresh, name_of
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Receipt
@@ -86,7 +86,7 @@ class Bridge:
         given = fields.get("event_id")
         try:
             event = self._event(cls, event_id, writer, fields)
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:  # a stranger's value may raise anything, an exit too
             if self._plugins.strict:
@@ -159,7 +159,7 @@ def _receiver(bridge: Bridge, cls: type[Event]) -> Callable[..., Receipt | None]
             return None
         try:
             return bridge.receive(cls, fields)
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:  # ours: it is neither the sender's doing nor its concern
             return bridge.failed(cls, error)

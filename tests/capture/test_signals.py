@@ -55,7 +55,7 @@ CLOSING = """
 spark = register(swarm, settings=settings)
 
 def handler():
-    send()
+    signals.custom.send(swarm, type="swarm.x", n=next(numbers))
     spark.status()
     spark.hooks.advisories(limit=3)
     spark.close()
@@ -86,3 +86,39 @@ def test_a_handler_sends_in_the_middle_of_a_send(tmp_path: Path, durability: str
 
 def test_a_handler_closes_while_spark_closes(tmp_path: Path) -> None:
     run(CLOSING, tmp_path, "process")
+
+
+EXITING = """
+class TooLate(Exception):
+    pass
+
+def too_late(*_):
+    raise TooLate
+
+signal.signal(signal.SIGALRM, too_late)
+acknowledged, passed = [], 0
+
+def send_without_end():
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.05)  # once more, where Python itself passed over one
+    while True:
+        n = next(numbers)
+        [(_, receipt)] = signals.custom.send(swarm, type="swarm.x", n=n)
+        assert receipt.state == "journaled", receipt
+        acknowledged.append(n)
+
+with register(swarm, settings=settings) as spark:
+    while passed < 200:
+        try:
+            send_without_end()
+        except TooLate:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            passed += 1
+    assert spark.flush(60), spark.trouble
+    assert spark.status()["capture"]["plugin_errors"] == spark.status()["capture"]["rejected"] == 0
+    stored = [row["data"]["n"] for row in spark.events.query(limit=None)]
+    assert len(stored) == len(set(stored)) and set(acknowledged) <= set(stored)
+"""
+
+
+def test_what_a_handler_raises_reaches_whoever_it_is_meant_for(tmp_path: Path) -> None:
+    run(EXITING, tmp_path, "process")
