@@ -112,7 +112,7 @@ class Capture:
         self._inherited: list[Draining] = []
         self._told: Mapping[str, int] = {}
         self._next_try = 0.0
-        self._closed = False
+        self._closed = self._begins = False
         self._opening = threading.RLock()
         self._open()
         forks.renew(self)
@@ -170,6 +170,7 @@ class Capture:
         if self._draining is not None:
             self._inherited.append(self._draining)
         self._journal = self._draining = None
+        self._begins = False
         self._told = self.tallies()  # so far, and told to the store by the parent
         self._crew.renew(self._opened_late)
 
@@ -189,9 +190,13 @@ class Capture:
     def _opened_late(self) -> Journal | None:
         """The journal, if it can be opened now: after a fork, or when it could not be before; tried once in a while."""
         with self._opening:
-            if self._journal is None and not self._closed and time.monotonic() >= self._next_try:
-                self._next_try = time.monotonic() + RETRY_S  # for a signal's handler that sends meanwhile, too
-                self._open()
+            due = not (self._closed or self._begins) and time.monotonic() >= self._next_try
+            if self._journal is None and due:
+                self._begins = True  # a signal's handler may send meanwhile, too
+                try:
+                    self._open()
+                finally:
+                    self._begins = False
             return self._journal
 
     def _drop(self, event: Event, reason: str) -> Receipt:
