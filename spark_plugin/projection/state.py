@@ -87,6 +87,10 @@ class State:
         return self.eidos.scoreboard
 
 
+_decode = msgspec.msgpack.Decoder(State).decode
+"""Made here: where two threads have msgspec look at a class for the first time at once, the process dies of it."""
+
+
 def dump(state: State) -> bytes:
     """The state as bytes; the same state gives the same bytes.
 
@@ -103,6 +107,6 @@ def load(data: bytes) -> State:
         (checksum,), body = _CHECKSUM.unpack_from(data), data[_CHECKSUM.size :]
         if zlib.crc32(body) != checksum:
             raise msgspec.DecodeError("its checksum does not fit")
-        return msgspec.msgpack.decode(body, type=State)
+        return _decode(body)
     except (struct.error, ValueError, TypeError, RecursionError) as error:  # no bytes at all, no Unicode in it
         raise msgspec.DecodeError(str(error)) from error
