@@ -16,6 +16,7 @@ import pluggy
 
 from spark_hooks import Hooks, InvalidPlugin, SparkError
 from spark_hooks.bridge import Bridge, bridge_of
+from spark_hooks.errors import meant_for_the_host
 from spark_hooks.events import Event
 from spark_hooks.plugins import Plugins
 from spark_hooks.signals import SIGNALS
@@ -152,7 +153,7 @@ class Spark:
                 try:
                     if part is not None:
                         part.close()
-                except KeyboardInterrupt:
+                except meant_for_the_host():
                     raise
                 except BaseException:
                     log.exception("Spark was not closed as it should be")
@@ -183,7 +184,7 @@ def _registered(coordinator: object, settings: Settings | None, source: str | No
         if not settings.enabled:
             return _off(settings)
         return _connected(coordinator, settings, source or f"/{type(coordinator).__name__}")
-    except KeyboardInterrupt:
+    except meant_for_the_host():
         raise
     except BaseException as error:
         if settings.strict if settings else settings_module.is_strict():

@@ -349,3 +349,7 @@ def _attempt(
         "positions": {"posted": posted, "assigned": assigned, "outcome": outcome},
         "model": given.model if given else forecast.model if forecast else None,
     }
+
+
+for _kind in (Summary, list[Advisory], Memory):
+    msgspec.json.Decoder(_kind)  # looked at once, before threads do so at the same time: the process would die of it

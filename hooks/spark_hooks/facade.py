@@ -9,6 +9,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
+from spark_hooks.errors import meant_for_the_host
 from spark_hooks.events import Event, TaskPosted
 from spark_hooks.guarded import Guarded
 from spark_hooks.plugins import Plugins
@@ -109,7 +110,7 @@ class Hooks:
         for plugin, answer in self._plugins.ask("advisory_detectors"):
             try:
                 brought = list(islice(answer, MAX_DETECTORS))
-            except KeyboardInterrupt:
+            except meant_for_the_host():
                 raise
             except BaseException as error:
                 self._plugins.failed(plugin, "advisory_detectors", error)
@@ -132,7 +133,7 @@ class Hooks:
                 records = list(cast("Sequence[object]", answer))
                 if all(issubclass(type(record), kind) for record in records):
                     return [sound(cast("R", record)) for record in records]
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:
             self._plugins.failed(plugin, hook, error)
@@ -144,7 +145,7 @@ class Hooks:
         """What is answered, or nothing, when something of our own failed on the way."""
         try:
             return answer()
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:
             if self._plugins.strict:
@@ -214,7 +215,7 @@ def _guarded(thing: Any) -> Guarded | None:
             if not all(isinstance(one, str) for one in watches):
                 return None
         return Guarded(thing, str.__str__(name), watches)
-    except KeyboardInterrupt:
+    except meant_for_the_host():
         raise
     except BaseException:
         return None

@@ -123,3 +123,7 @@ def read(row: DerivedRow, cls: type[Row]) -> Row | None:
         return msgspec.json.decode(row.data, type=cls)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
+
+
+for _row in (ForecastRow, AwardRow, ScoreRow):
+    msgspec.json.Decoder(_row)  # looked at once, before threads do so at the same time: the process would die of it

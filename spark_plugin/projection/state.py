@@ -107,8 +107,9 @@ def _unpacked(kind: type, value: Any) -> np.ndarray:
     return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_packed)
-_decoder = msgspec.msgpack.Decoder(State, dec_hook=_unpacked)
+_encode = msgspec.msgpack.Encoder(enc_hook=_packed).encode
+_decode = msgspec.msgpack.Decoder(State, dec_hook=_unpacked).decode
+"""Made here: where two threads have msgspec look at a class for the first time at once, the process dies of it."""
 
 
 def dump(state: State) -> bytes:
@@ -117,7 +118,7 @@ def dump(state: State) -> bytes:
     They begin with a checksum (CRC-32, little endian): a few wrong bits in the middle would else be a state as good as
     any other, from which everything goes on.
     """
-    data = _encoder.encode(state)
+    data = _encode(state)
     return _CHECKSUM.pack(zlib.crc32(data)) + data
 
 
@@ -127,6 +128,6 @@ def load(data: bytes) -> State:
         (checksum,), body = _CHECKSUM.unpack_from(data), data[_CHECKSUM.size :]
         if zlib.crc32(body) != checksum:
             raise msgspec.DecodeError("its checksum does not fit")
-        return _decoder.decode(body)
+        return _decode(body)
     except (struct.error, ValueError, TypeError, RecursionError) as error:  # no bytes at all, no Unicode in it
         raise msgspec.DecodeError(str(error)) from error

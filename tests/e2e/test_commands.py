@@ -193,6 +193,8 @@ def test_an_export_is_the_stream_again_and_can_go_on_from_where_it_ended(replaye
     assert plain(rest) == plain(example.read_text().splitlines()[360:])
     assert replayed("export", "--after", 364) == 0
     assert replayed.out == ""
+    assert replayed("export", "--after", 365) == 2, "whoever goes on from there has another store in mind"
+    assert replayed.out == "" and "ends at position 364" in replayed.err
     assert replayed("export", "--output", tmp_path / "no" / "such" / "folder") == 2
 
 

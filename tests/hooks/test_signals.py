@@ -201,7 +201,7 @@ def test_the_envelope_may_be_given(swarm):
 def test_a_blank_envelope_is_filled_in(swarm, blank):
     receipt = swarm.send("task_failed", task_id="t1", event_id=blank, source=blank, time=blank)
     event = swarm.last
-    assert receipt.event_id == event.id == f"{event.writer}-00000001"
+    assert receipt.event_id == event.id == f"{event.writer}-1000000000"
     assert event.source == "/swarm"
     assert event.time > 0
 
