@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from spark_advisor import Contender, about, capture_health, concerns, plugin_health, ranked, recommend
-from spark_eidos import Forecast, TaskFacts, facts, reasons
+from spark_eidos import EffortModel, Forecast, TaskFacts, facts, reasons
 from spark_eidos.rules import clip
-from spark_hooks import Advisory, Prediction, Receipt, Recommendation, hookimpl
+from spark_hooks import Advisory, Interval, Prediction, Receipt, Recommendation, hookimpl
 from spark_hooks.events import Event, TaskPosted
 from spark_plugin.capture import Capture
 from spark_plugin.projection import Projection, State, tasks
@@ -138,8 +138,22 @@ def _predicted(state: State, task: TaskPosted | str, card: TaskCard | None) -> P
         forecast, _ = state.eidos.forecast(known, state.time)
     else:
         return None
-    reasoning = _reasoning(state, known, forecast)
-    return Prediction(_id_of(task), dict(forecast.winner), dict(forecast.success), forecast.bid, reasoning)
+    eidos = state.eidos
+    return Prediction(
+        _id_of(task),
+        dict(forecast.winner),
+        dict(forecast.success),
+        forecast.bid,
+        _efforts(eidos.duration, known),
+        _efforts(eidos.cost, known),
+        _reasoning(state, known, forecast),
+    )
+
+
+def _efforts(model: EffortModel, task: TaskFacts) -> dict[str, Interval]:
+    """What an attempt of each candidate would take, where that is known."""
+    found = ((agent, model.predict_one(agent, task.category)) for agent in task.candidates)
+    return {agent: interval for agent, interval in found if interval is not None}
 
 
 def _facts(task: TaskPosted) -> TaskFacts:

@@ -30,22 +30,6 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 """What a decoder raises for something else than what Spark has written."""
 
 
-class Scores(TypedDict):
-    """How good the forecasts were; None where nothing was measured."""
-
-    made: int
-    evaluated: int
-    log_loss: float | None
-    brier: float | None
-    base_rate_log_loss: float | None
-    skill: float | None
-    ece: float | None
-    winner_top1: float | None
-    winner_log_loss: float | None
-    bid_coverage: float | None
-    bid_level: float | None
-
-
 class Summary(TypedDict):
     """What is read of `published.summary`."""
 
@@ -57,7 +41,8 @@ class Summary(TypedDict):
     agents: int
     memories: int
     advisories: int
-    predictions: Scores
+    predictions: Row
+    recommendations: Row
 
 
 log = logging.getLogger("spark")
@@ -155,7 +140,7 @@ class Predictions:
     def summary(self) -> Row:
         """The scores over all attempts; None where nothing was measured."""
         known = summary(self._readable.store())
-        return dict(known["predictions"]) if known else Scoreboard().summary()
+        return known["predictions"] if known else Scoreboard().summary()
 
     def rows(self) -> Iterator[Row]:
         """One row per attempt (one for a task never assigned), in the order in which the tasks were first heard of."""
@@ -341,7 +326,7 @@ def _attempt(
         "winner": forecast.winner if forecast else {},
         "success": forecast.success if forecast else {},
         "bid": msgspec.to_builtins(forecast.bid) if forecast else None,
-        "award": {"agent_id": given.agent_id, "success": given.success, "bid": given.bid} if given else None,
+        "award": _award(given) if given else None,
         "actual": {"succeeded": result.succeeded, "winner": result.winner, "winning_bid": result.winning_bid}
         if result
         else None,
@@ -353,3 +338,17 @@ def _attempt(
 
 for _kind in (Summary, list[Advisory], Memory):
     msgspec.json.Decoder(_kind)  # looked at once, before threads do so at the same time: the process would die of it
+
+
+def _award(given: ledger.AwardRow) -> Row:
+    """An award, and what was forecast of the attempt."""
+    return {
+        "agent_id": given.agent_id,
+        "success": given.success,
+        "bid": given.bid,
+        "base_rate": given.base_rate,
+        "agent_rate": given.agent_rate,
+        "duration": msgspec.to_builtins(given.duration),
+        "cost": msgspec.to_builtins(given.cost),
+        "followed": given.followed is not None,
+    }

@@ -28,6 +28,8 @@ class Hooks:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
+        self.recommended: Callable[[str, Sequence[Recommendation]], object] = _nobody_is_told
+        """Told of every recommendation that was given: the task's id, and the answer."""
 
     def register(self, plugin: object, name: str | None = None) -> str:
         """Take a plugin in; return its name. Raises `InvalidPlugin`, and says why."""
@@ -63,7 +65,11 @@ class Hooks:
 
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None = None) -> list[Recommendation]:
         """Who should get a task, the choice first; `candidates` default to the task's own. Empty when nobody knows."""
-        return self._safe("recommend", [], lambda: self._recommended(task, candidates))
+        nobody: list[Recommendation] = []
+        found = self._safe("recommend", nobody, lambda: self._recommended(task, candidates))
+        if found:
+            self._safe("recommend", None, lambda: self.recommended(_id_of(task), found))
+        return found
 
     def _recommended(self, task: TaskPosted | str, candidates: Sequence[str] | None) -> list[Recommendation]:
         for plugin, answer in self._plugins.ask("recommend", task=task, candidates=candidates):
@@ -156,6 +162,10 @@ class Hooks:
 
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
+
+
+def _nobody_is_told(task_id: str, found: Sequence[Recommendation]) -> None:
+    """Where nothing is captured."""
 
 
 class _Timed:

@@ -95,6 +95,22 @@ def amount(value: object) -> float:
     return value
 
 
+def fractions(value: object) -> tuple[float, ...]:
+    """Several numbers from 0 to 1; None is none."""
+    if value is None:
+        return ()
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        value = cleaning.plain(value)
+        if not isinstance(value, list):
+            raise Refused("must be a list of numbers")
+    found = tuple(number(one) for one in itertools.islice(value, cleaning.MAX_ITEMS + 1))
+    if len(found) > cleaning.MAX_ITEMS:
+        raise Refused(f"must have at most {cleaning.MAX_ITEMS} entries")
+    if any(not 0.0 <= one <= 1.0 for one in found):
+        raise Refused("must lie between 0 and 1")
+    return found
+
+
 def flag(value: object) -> bool:
     """True or false."""
     value = cleaning.scalar(value)
