@@ -135,7 +135,7 @@ def _predicted(state: State, task: TaskPosted | str, card: TaskCard | None) -> P
         known, forecast = card.facts, card.forecast
     elif isinstance(task, TaskPosted):
         known = _facts(task)
-        forecast, _ = state.eidos.forecast(known, state.time)
+        forecast, _ = state.eidos.forecast(known, state.own_time)
     else:
         return None
     eidos = state.eidos
@@ -165,7 +165,7 @@ def _reasoning(state: State, task: TaskFacts, forecast: Forecast) -> str:
     if not forecast.success:
         return "no candidates named"
     best = max(forecast.success, key=lambda agent: (forecast.success[agent], agent))
-    why = reasons(state.eidos.success, task, best, state.time)
+    why = reasons(state.eidos.success, task, best, state.own_time)
     if not why:
         return "nothing tells the candidates apart yet"
     return f"{best} is the likeliest to succeed: {'; '.join(why)}"
@@ -184,7 +184,7 @@ def _contenders(
     known = _facts(task) if isinstance(task, TaskPosted) else card.facts if card is not None else TaskFacts()
     chosen = list(dict.fromkeys(known.candidates if candidates is None else candidates))
     here = [agent for agent in chosen if agent not in state.agents or state.agents[agent].present] or chosen
-    chances = state.eidos.chances(known, here, state.time)
+    chances = state.eidos.chances(known, here, state.own_time)
     return [_contender(state, known, agent, chance, card) for agent, chance in chances.items()]
 
 
@@ -195,7 +195,7 @@ def _contender(state: State, task: TaskFacts, agent_id: str, chance: float, card
         p,
         model.strength(task, agent_id, p),
         _cost(state, task, agent_id, card),
-        tuple(reasons(model, task, agent_id, state.time)),
+        tuple(reasons(model, task, agent_id, state.own_time)),
     )
 
 

@@ -30,6 +30,42 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 """What a decoder raises for something else than what Spark has written."""
 
 
+class Scores(TypedDict):
+    """How good the forecasts were; None where nothing was measured."""
+
+    made: int
+    evaluated: int
+    log_loss: float | None
+    brier: float | None
+    base_rate_log_loss: float | None
+    agent_rate_log_loss: float | None
+    skill: float | None
+    skill_interval: tuple[float, float] | None
+    ece: float | None
+    reliability: list[dict[str, float]]
+    last: dict[str, float | None]
+    over_time: list[dict[str, float | None]]
+    drifts: int
+    winner_top1: float | None
+    winner_log_loss: float | None
+    uniform_log_loss: float | None
+    bid_coverage: float | None
+    bid_level: float | None
+    bid_winkler: float | None
+    duration_coverage: float | None
+    cost_coverage: float | None
+
+
+class Advantage(TypedDict):
+    """What following the recommendations was worth; None where nothing was measured."""
+
+    asked: int
+    followed: int
+    success: float | None
+    gain: float | None
+    gain_interval: tuple[float, float] | None
+
+
 class Summary(TypedDict):
     """What is read of `published.summary`."""
 
@@ -41,8 +77,8 @@ class Summary(TypedDict):
     agents: int
     memories: int
     advisories: int
-    predictions: Row
-    recommendations: Row
+    predictions: Scores
+    recommendations: Advantage
 
 
 log = logging.getLogger("spark")
@@ -140,7 +176,7 @@ class Predictions:
     def summary(self) -> Row:
         """The scores over all attempts; None where nothing was measured."""
         known = summary(self._readable.store())
-        return known["predictions"] if known else Scoreboard().summary()
+        return dict(known["predictions"]) if known else Scoreboard().summary()
 
     def rows(self) -> Iterator[Row]:
         """One row per attempt (one for a task never assigned), in the order in which the tasks were first heard of."""

@@ -132,7 +132,7 @@ class TaskCard:
     facts: TaskFacts = field(default_factory=TaskFacts)
     """What the models know of it; nothing before it is posted."""
     posted_at: float = 0.0
-    """In the log's time."""
+    """In the swarm's own time."""
     forecast: Forecast | None = None
     recommended: Recommended | None = None
     """The last recommendation since the last award."""
@@ -143,7 +143,7 @@ class TaskCard:
     """The agents that were awarded the task, in that order."""
 
     def post(self, event: TaskPosted, now: float) -> None:
-        """Take in what was posted, at `now` of the log's time."""
+        """Take in what was posted, at `now` of the swarm's own time."""
         self.posted, self.posted_at = True, now
         self.candidates, self.category, self.reserve = event.candidates, event.category, event.reserve
         self.facts = facts(event.task_id, event.description, event.candidates, event.category, event.reserve)

@@ -31,7 +31,7 @@ class ForecastRow(msgspec.Struct, frozen=True):
     success: dict[str, Probability]
     bid: Interval | None
     at: float = 0.0
-    """In the log's time."""
+    """In the swarm's own time."""
     model: str = VERSION
 
     def forecast(self) -> Forecast:

@@ -197,7 +197,7 @@ class Projector:
         if card.posted:
             self.state.counts.reposted += 1
             return importance.score(event.type)
-        card.post(event, self.state.time)
+        card.post(event, self.state.own_time)
         new = event.category is not None and event.category not in self.state.categories
         if event.category is not None:
             self._category(event.category).posted += 1
@@ -232,9 +232,11 @@ class Projector:
         made = ledger.find(self._recorded, ledger.AwardRow)
         eidos = self.state.eidos
         forecast = (
-            made.forecast() if made else eidos.forecast_award(card.facts, event.agent_id, self.state.time, self._draft)
+            made.forecast()
+            if made
+            else eidos.forecast_award(card.facts, event.agent_id, self.state.own_time, self._draft)
         )
-        award = Award(event.agent_id, card.posted_at, self.state.time, first, event.bid, card.bids)
+        award = Award(event.agent_id, card.posted_at, self.state.own_time, first, event.bid, card.bids)
         scores = eidos.observe_award(card.facts, card.forecast, award, self._draft)
         before, told = card.status, card.recommended
         followed = told if told is not None and told.agent_id == event.agent_id else None
@@ -266,7 +268,7 @@ class Projector:
         self._move(before, card.status)
         outcome = Outcome(succeeded, event.duration_s, event.cost)
         scores = attempt.scores | self.state.eidos.observe_outcome(
-            card.facts, attempt.forecast, outcome, self.state.time
+            card.facts, attempt.forecast, outcome, self.state.own_time
         )
         if (told := attempt.followed) is not None:
             self.state.eidos.following.learn_one(told.agent_id, told.propensities, told.chances, succeeded)
@@ -332,6 +334,7 @@ class Projector:
             tasks.keep(self.state, task_id, card)
             self._recalled = task_id, card
             self.state.counts.open += 1
+            self.state.counts.heard += 1
         return card
 
     def _agent(self, agent_id: str) -> AgentCard:

@@ -12,6 +12,7 @@ import numpy as np
 
 from spark_advisor import AdvisoryBook
 from spark_eidos import VERSION, Eidos, Mean, Scoreboard
+from spark_eidos.pace import own_time
 from spark_plugin.projection.cards import AgentCard, CategoryCard, TaskCard
 from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
@@ -34,6 +35,8 @@ class Counts:
 
     types: dict[str, int] = field(default_factory=dict)
     """By type of event; types beyond `MAX_TYPES` are counted together as `OTHER_TYPES`."""
+    heard: int = 0
+    """Tasks heard of."""
     open: int = 0
     completed: int = 0
     failed: int = 0
@@ -78,6 +81,11 @@ class State:
         return self.clock.now
 
     @property
+    def own_time(self) -> float:
+        """The swarm's own time, by which the models forget: no clock is asked."""
+        return own_time(self.counts.heard, self.outcomes)
+
+    @property
     def outcomes(self) -> int:
         return self.eidos.success.rates.swarm.outcomes
 
@@ -97,10 +105,10 @@ def _packed(value: object) -> object:
     raise NotImplementedError(f"a state holds no {type(value).__name__}")
 
 
-def _unpacked(kind: type, value: Any) -> np.ndarray:
+def _unpacked(kind: type, value: Any) -> Any:
     """The array that `_packed` was given. Raises what is wrong with anything else."""
     if kind is not np.ndarray:
-        raise NotImplementedError(f"a state holds no {kind.__name__}")
+        return value  # of a field that may hold anything
     dtype, shape, data = value
     if dtype not in _DTYPES:
         raise ValueError(f"{dtype!r} is no type of an array of the state")
