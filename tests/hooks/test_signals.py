@@ -33,6 +33,7 @@ DATA: dict[str, dict[str, object]] = {
     "agent_joined": {"agent_id": "ada"},
     "agent_left": {"agent_id": "ada"},
     "tool_executed": {"agent_id": "ada", "tool": "grep", "success": True},
+    "recommendation_given": {"task_id": "t1", "agent_id": "ada"},
     "custom": {"type": "swarm.deploy"},
 }
 """For each signal, the least that it takes."""
