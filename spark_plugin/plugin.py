@@ -7,18 +7,19 @@ import functools
 import inspect
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import msgspec
 import pluggy
 
-from spark_hooks import Hooks, InvalidPlugin, SparkError
+from spark_eidos.bounds import forget_oldest
+from spark_hooks import Advisory, Hooks, InvalidPlugin, SparkError
 from spark_hooks.bridge import Bridge, bridge_of
 from spark_hooks.events import Event
 from spark_hooks.plugins import Plugins
-from spark_hooks.signals import SIGNALS
+from spark_hooks.signals import SIGNALS, advisory_delivered
 from spark_plugin import draining, forks
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, CatchingUp, Models, Recorder
@@ -30,6 +31,8 @@ from spark_plugin.settings import Settings
 from spark_plugin.store import open_store
 
 log = logging.getLogger("spark")
+
+MAX_TOLD = 5_000
 
 _registering = forks.Lock()  # two threads that register one coordinator get one Spark
 
@@ -66,7 +69,7 @@ class Spark:
         readable.store().position()
         plugins = Plugins(strict=settings.strict)
         spark = cls(settings, plugins, readable)
-        projection = Projection(draining.extensions(spark.hooks, plugins))
+        projection = Projection(draining.extensions(spark.hooks, plugins, settings))
         plugins.register(Answers(CatchingUp(projection, readable), readable, seed=settings.seed), "spark", trusted=True)
         plugins.load_entry_points()
         return spark
@@ -148,6 +151,7 @@ class Spark:
         with self._closing():
             atexit.unregister(self.close)
             bridge, self._bridge = self._bridge, None
+            self.hooks.handed_out = _nobody_is_told  # what tells the log of it holds the coordinator
             for part in (bridge, self._capture, self._readable):
                 try:
                     if part is not None:
@@ -198,7 +202,7 @@ def rebuild(settings: Settings) -> int:
     Raises `StoreError` when the store cannot be used.
     """
     plugins = Plugins(strict=settings.strict)
-    extensions = draining.extensions(Hooks(plugins), plugins)
+    extensions = draining.extensions(Hooks(plugins), plugins, settings)
     plugins.load_entry_points()
     store = open_store(settings.store)
     try:
@@ -289,13 +293,33 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
         spark.close()
         raise
     spark._bridge = bridge
+    spark.hooks.handed_out = _Delivery(coordinator)
     atexit.register(spark.close)
     return spark
+
+
+def _nobody_is_told(advisories: Sequence[Advisory]) -> None:
+    """Where nothing is captured."""
+
+
+class _Delivery:
+    """Advice that was handed to a coordinator, told to the log: each once, however often it is asked for."""
+
+    def __init__(self, coordinator: object) -> None:
+        self._coordinator = coordinator
+        self._told: dict[str, None] = {}
+
+    def __call__(self, advisories: Sequence[Advisory]) -> None:
+        for advisory in advisories:
+            if advisory.state == "issued" and advisory.created_position is not None and advisory.id not in self._told:
+                self._told[advisory.id] = None
+                forget_oldest(self._told, MAX_TOLD)
+                advisory_delivered.send(self._coordinator, advisory_id=advisory.id)
 
 
 def _models(settings: Settings, plugins: Plugins, readable: Readable, hooks: Hooks) -> tuple[Models, Crew]:
     """What answers come from, and who drains."""
     if settings.worker != "thread":
         return Replica(readable.store), draining.InAWorker(settings)
-    projection = Projection(draining.extensions(hooks, plugins))
+    projection = Projection(draining.extensions(hooks, plugins, settings))
     return projection, draining.InAThread(settings, plugins, projection)

@@ -27,6 +27,8 @@ class Hooks:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
+        self.handed_out: Callable[[Sequence[Advisory]], object] = lambda _: None
+        """Called with the advice that `advisories` hands out."""
 
     def register(self, plugin: object, name: str | None = None) -> str:
         """Take a plugin in; return its name. Raises `InvalidPlugin`, and says why."""
@@ -75,7 +77,9 @@ class Hooks:
         self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = _LIMIT
     ) -> list[Advisory]:
         """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
-        return self._safe("advisories", [], lambda: self._advice(subject, task, limit))
+        found: list[Advisory] = self._safe("advisories", [], lambda: self._advice(subject, task, limit))
+        self._safe("advisories", None, lambda: self.handed_out(found))
+        return found
 
     def _advice(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         found: dict[str, Advisory] = {}

@@ -16,6 +16,10 @@ import pytest
 from spark_hooks import InvalidEvent, SparkError
 from spark_hooks.events import (
     EVENT_TYPES,
+    AdvisoryAcknowledged,
+    AdvisoryDelivered,
+    AdvisoryDismissed,
+    AdvisoryFollowed,
     AgentJoined,
     AgentLeft,
     BidSubmitted,
@@ -49,6 +53,10 @@ FULL: dict[type[Event], dict[str, object]] = {
     AgentJoined: {"agent_id": "ada", "name": "Ada", "capabilities": ("python", "sql")},
     AgentLeft: {"agent_id": "ada", "name": "Ada", "capabilities": ("python", "sql")},
     ToolExecuted: {"agent_id": "ada", "tool": "grep", "success": True, "task_id": "t1", "duration_ms": 12.0},
+    AdvisoryAcknowledged: {"advisory_id": "a7-1"},
+    AdvisoryDelivered: {"advisory_id": "a7-1"},
+    AdvisoryDismissed: {"advisory_id": "a7-1"},
+    AdvisoryFollowed: {"advisory_id": "a7-1"},
 }
 """Every declared event with every data field of the contract."""
 
@@ -61,6 +69,10 @@ REQUIRED: dict[type[Event], set[str]] = {
     AgentJoined: {"agent_id"},
     AgentLeft: {"agent_id"},
     ToolExecuted: {"agent_id", "tool", "success"},
+    AdvisoryAcknowledged: {"advisory_id"},
+    AdvisoryDelivered: {"advisory_id"},
+    AdvisoryDismissed: {"advisory_id"},
+    AdvisoryFollowed: {"advisory_id"},
 }
 
 NAN, INF = float("nan"), float("inf")
@@ -72,6 +84,7 @@ BAD_TIME = ["yesterday", "", "2026-13-01T00:00:00Z", True, NAN, INF, 1e300, -1e3
 BAD: dict[str, list[object]] = {
     "task_id": BAD_ID,
     "agent_id": BAD_ID,
+    "advisory_id": BAD_ID,
     "tool": BAD_ID,
     "category": BAD_ID,
     "bid": BAD_AMOUNT,
