@@ -77,11 +77,14 @@ class Trend:
     failures: int = 0
     since: int = 0
     """Position of the first outcome of this record."""
-    down: list[int] = field(default_factory=lambda: [0, 0, 0])
-    """Successes and failures since a fall is suspected, and the position of the first; part of the record."""
-    up: list[int] = field(default_factory=lambda: [0, 0, 0])
+    apart: list[int] = field(default_factory=lambda: [0, 0])
+    """Successes and failures since then that something else explains; they are no part of the record."""
+    down: list[int] = field(default_factory=lambda: [0] * 5)
+    """Successes and failures since a fall is suspected, and the position of the first; part of the record. Then those
+    apart."""
+    up: list[int] = field(default_factory=lambda: [0] * 5)
     """The same of a rise."""
-    before: list[int] = field(default_factory=lambda: [0, 0, 0])
+    before: list[int] = field(default_factory=lambda: [0] * 5)
     """The same of the record before the last fall, while that lasts."""
     fell: bool = False
 
@@ -107,6 +110,12 @@ class Trend:
         if self.fell or self.up[2] or self.successes < prior.mean * self.outcomes:
             self._look_up(succeeded, position, prior)
 
+    def leave_out(self, succeeded: bool) -> None:
+        """An outcome that something else explains: it is noted, and says nothing."""
+        self.apart[not succeeded] += 1
+        for run in (self.down, self.up):
+            run[3 + (not succeeded)] += run[2] > 0
+
     def _look_down(
         self, succeeded: bool, position: int, prior: Prior, threshold: float, falls: tuple[float, float]
     ) -> None:
@@ -119,11 +128,12 @@ class Trend:
         b = (1.0 - prior.mean) * prior.strength + self.failures - run[1]
         evidence = _evidence(b, a, run[1], run[0], falls)
         if evidence <= 0.0:
-            self.down = [0, 0, 0]
+            self.down = [0] * 5
         elif evidence >= threshold:
-            record = [self.successes - run[0], self.failures - run[1], self.since]
+            gone = (self.apart[0] - run[3], self.apart[1] - run[4])
+            record = [self.successes - run[0], self.failures - run[1], self.since, *gone]
             if not self.fell and record[0] + record[1] < FOUNDED:  # it has been like this from the start
-                self.down = [0, 0, 0]
+                self.down = [0] * 5
                 return
             self.before = self.before if self.fell else record
             self.fell = True
@@ -139,15 +149,15 @@ class Trend:
         b = (1.0 - prior.mean) * prior.strength + self.failures - run[1]
         evidence = _evidence(a, b, run[0], run[1], (MODERATE, LARGE))
         if evidence <= 0.0:
-            self.up = [0, 0, 0]
+            self.up = [0] * 5
         elif evidence >= (RECOVERED if self.fell else IMPROVED):
-            self.fell, self.before = False, [0, 0, 0]
+            self.fell, self.before = False, [0] * 5
             self._begin(run)
 
     def _begin(self, run: list[int]) -> None:
         """The run is the record now."""
-        self.successes, self.failures, self.since = run
-        self.down, self.up = [0, 0, 0], [0, 0, 0]
+        self.successes, self.failures, self.since, *self.apart = run
+        self.down, self.up = [0] * 5, [0] * 5
 
 
 def _evidence(a: float, b: float, hits: int, misses: int, changes: tuple[float, float]) -> float:

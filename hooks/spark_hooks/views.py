@@ -43,13 +43,18 @@ class TrendView(TallyView, Protocol):
         ...
 
     @property
+    def apart(self) -> Sequence[int]:
+        """Successes and failures since then that a category explains; they are not counted."""
+        ...
+
+    @property
     def fell(self) -> bool:
         """Whether that change was a fall, and nothing has changed since."""
         ...
 
     @property
     def before(self) -> Sequence[int]:
-        """Successes, failures, and the position of the first outcome before that fall."""
+        """Successes, failures, position of the first, and successes and failures apart, before that fall."""
         ...
 
 

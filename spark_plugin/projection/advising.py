@@ -123,9 +123,9 @@ class Advising:
     def settle(self, event: Event) -> None:
         """All of the event was taken in: look at the time, then give what advice is due."""
         state, book = self._state, self._state.book
-        now = state.time
-        while (due := state.work.due(now)) is not None:
-            self._late(event, due)
+        now, timers = state.clock.now, state.work.timers
+        while timers and timers[0][0] <= now:
+            self._late(event, state.work.due())
         if (book.next_look is not None and book.next_look <= now) or (book.next_expiry or math.inf) <= now:
             for change in book.settle(state, self._extensions.holdout):
                 self._note(change)

@@ -19,6 +19,8 @@ GIVEN_UP_S = 7 * 24 * 3600.0
 """What is overdue for so long is lost, and no longer news."""
 RARE = 7.0
 """Nats beyond the logarithm of all awards that being passed over must come to: by chance once in a thousand swarms."""
+KNOWN = 5
+"""Outcomes since the last change before a rate says anything."""
 WARY = 3.0
 """Bids and losses are no coins: what they come to by chance is not so well known, and the bar is so much higher."""
 EVERY = 10
@@ -138,19 +140,19 @@ class Work:
             cell.trend.observe(ok, at.position, own, trends.bar(self.outcomes, len(agent.by_category)), trends.SET_IN)
             self.categories.observe(card.successes, card.outcomes, mean, ok)
         if not explained:  # what one category explains does not speak against the rest
-            _regret(agent, at, task, name, ok)
             _compare(self.agents, agent, mean, ok)
             fallen = agent.trend.fell
             agent.trend.observe(ok, at.position, prior, bar, (trends.MODERATE, trends.LARGE))
             if fallen and not agent.trend.fell:
                 _recovered(agent)
+        else:
+            agent.trend.leave_out(ok)
+        _regret(agent, at, task, name, ok)
         self.outcomes += 1
         self.successes += ok
 
-    def due(self, now: float) -> Due | None:
-        """A timer that has run out, if there is one."""
-        if not self.timers or self.timers[0][0] > now:
-            return None
+    def due(self) -> Due:
+        """The next timer, which is set no more."""
         _, _, kind, key, owner = heapq.heappop(self.timers)
         return Due(kind, key, owner)
 
@@ -197,6 +199,7 @@ def _recovered(agent: AgentCard) -> None:
 
 
 def _regret(record: Record, at: Began, task: TaskCard, name: str, succeeded: bool) -> None:
-    if task.forecast is not None and record.trend.outcomes >= 5:
-        own = (record.trend.successes + 1.0) / (record.trend.outcomes + 2.0)
+    if task.forecast is not None:
+        known = record.trend.outcomes >= KNOWN
+        own = (record.trend.successes + 1.0) / (record.trend.outcomes + 2.0) if known else 1.0
         record.regret.observe(succeeded, at.position, name, own, task.forecast.success)

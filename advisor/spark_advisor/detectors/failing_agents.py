@@ -28,7 +28,7 @@ class FailingAgents:
 
 
 def _fallen(view: SwarmView, record: Compared) -> Iterable[Finding]:
-    agent, trend, (successes, failures, since) = record.agent, record.own.trend, record.own.trend.before
+    agent, trend, (successes, failures, since, *left) = record.agent, record.own.trend, record.own.trend.before
     effect, low, high = difference(trend.successes, trend.outcomes, successes, successes + failures)
     if -effect < GONE:
         return
@@ -58,9 +58,11 @@ def _fallen(view: SwarmView, record: Compared) -> Iterable[Finding]:
             "since": trend.since,
             "outcomes": trend.outcomes,
             "successes": trend.successes,
+            "apart": sum(trend.apart),
             "before_since": since,
             "before_outcomes": successes + failures,
             "before_successes": successes,
+            "before_apart": sum(left),
         },
         firm=-effect >= GAP,
     )

@@ -55,7 +55,12 @@ def standing(view: SwarmView, record: Compared, *, above: bool) -> Standing | No
         effect, low, high = rate - LONE, *(bound - LONE for bound in wilson(trend.successes, n))
     else:
         effect, low, high = difference(trend.successes, n, succeeded, of)
-    figures: dict[str, float] = {"since": trend.since, "outcomes": n, "successes": trend.successes}
+    figures: dict[str, float] = {
+        "since": trend.since,
+        "outcomes": n,
+        "successes": trend.successes,
+        "apart": sum(trend.apart),
+    }
     if beside is not None:
         figures |= {"others_outcomes": of, "others_successes": succeeded}
     probability = min(surely(effect, low, high), 1.0 - math.exp(-nats))

@@ -75,6 +75,8 @@ class IdenticalBids:
         own = category.auctions
         held, tied = view.work.auctions - own.held, view.work.tied - own.tied
         usual = (tied + 1.0) / (held + 2.0)
+        if own.tied <= own.held * (usual + TIES_GAP):
+            return
         nats = beyond(own.held - own.tied, own.tied, 1.0 - min(usual + TIES_GAP, 0.999))
         if nats < STILL or held == 0:
             return
