@@ -81,12 +81,19 @@ class Place(NamedTuple):
         return f"{self.detector}\0{self.topic}"
 
 
+class Waiting(NamedTuple):
+    """A finding that waits for room, and the position of the event at which it was found last."""
+
+    finding: Finding
+    position: int
+
+
 @dataclass(slots=True)
 class AdvisoryBook:
     """The live advisories and the findings that wait, by detector and topic (agent and category)."""
 
     by_detector: dict[str, dict[str, Advisory]] = field(default_factory=dict)
-    waiting: dict[str, dict[str, Finding]] = field(default_factory=dict)
+    waiting: dict[str, dict[str, Waiting]] = field(default_factory=dict)
     muted: dict[str, None] = field(default_factory=dict)
     """Findings that were dismissed, as long as they hold."""
     dismissals: dict[str, int] = field(default_factory=dict)
@@ -148,7 +155,7 @@ class AdvisoryBook:
                 changes += self._make_room(finding, self._worth(place, finding))
                 if len(self.live()) >= MOST_LIVE:
                     break  # what follows is worth less
-                changes.append(self._issue(place, finding, view, holdout))
+                changes.append(self._issue(place, view, holdout))
         if any(self.waiting.values()):
             self.next_look = now + AGAIN_S
         return changes
@@ -167,7 +174,7 @@ class AdvisoryBook:
         if live is not None:
             if found is None or self._is_contradicted(found, live):
                 return [self._retire(mine, place.topic, "resolved")]
-            mine[place.topic] = self._advisory(place, found, view, live)
+            mine[place.topic] = self._advisory(place, Waiting(found, view.position), view, live)
             return [Change("updated", mine[place.topic])]
         if found is None:
             waiting.pop(place.topic, None)
@@ -175,11 +182,13 @@ class AdvisoryBook:
         elif place.key not in self.muted and (found.firm or place.topic in waiting):
             if place.topic not in waiting:
                 self.next_look = -math.inf
-            waiting[place.topic] = found
+            waiting[place.topic] = Waiting(found, view.position)
         return []
 
     def _by_rank(self) -> list[tuple[Place, Finding]]:
-        found = [(Place(name, topic), one) for name, mine in self.waiting.items() for topic, one in mine.items()]
+        found = [
+            (Place(name, topic), one.finding) for name, mine in self.waiting.items() for topic, one in mine.items()
+        ]
         return sorted(found, key=lambda pair: (-self._worth(*pair), pair[0].key))
 
     def _worth(self, place: Place, finding: Finding) -> float:
@@ -219,17 +228,18 @@ class AdvisoryBook:
                 changes.append(self._retire(mine, key, "expired"))
         return changes
 
-    def _issue(self, place: Place, finding: Finding, view: SwarmView, holdout: HoldOut) -> Change:
-        del self.waiting[place.detector][place.topic]
+    def _issue(self, place: Place, view: SwarmView, holdout: HoldOut) -> Change:
+        waited = self.waiting[place.detector].pop(place.topic)
         self.issued += 1
         self.issued_at = [*self.issued_at, view.time][-BUDGET:]
         self.effects.setdefault(place.detector, Effect())
-        made = self._advisory(place, finding, view, None)
+        made = self._advisory(place, waited, view, None)
         made = msgspec.structs.replace(made, held_out=holdout.holds(made.id))
         self.by_detector[place.detector][place.topic] = made
         return Change("issued", made)
 
-    def _advisory(self, place: Place, finding: Finding, view: SwarmView, old: Advisory | None) -> Advisory:
+    def _advisory(self, place: Place, found: Waiting, view: SwarmView, old: Advisory | None) -> Advisory:
+        finding = found.finding
         self.next_expiry = min(self.next_expiry or math.inf, view.time + TTL_S)
         return Advisory(
             id=old.id if old else f"a{view.position}-{self.issued}",
@@ -251,7 +261,7 @@ class AdvisoryBook:
             probability=finding.probability,
             saves=finding.saves,
             figures=finding.figures,
-            updated_position=view.position,
+            updated_position=found.position,
             held_out=old.held_out if old else False,
         )
 

@@ -27,6 +27,8 @@ IMPROVED = 8.0
 WEAK = 2.0
 FOUNDED = 10
 """Outcomes that a record needs before it can have fallen from anything."""
+FEWEST = 6
+"""Outcomes that a fall takes: with fewer it is the record's sharpness that speaks, and not they."""
 STRONGEST, WEAKEST = 500.0, 4.0
 _LOG2 = math.log(2.0)
 
@@ -129,7 +131,7 @@ class Trend:
         evidence = _evidence(b, a, run[1], run[0], falls)
         if evidence <= 0.0:
             self.down = [0] * 5
-        elif evidence >= threshold:
+        elif evidence >= threshold and run[0] + run[1] >= FEWEST:
             gone = (self.apart[0] - run[3], self.apart[1] - run[4])
             record = [self.successes - run[0], self.failures - run[1], self.since, *gone]
             if not self.fell and record[0] + record[1] < FOUNDED:  # it has been like this from the start
