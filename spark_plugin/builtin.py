@@ -100,7 +100,7 @@ class Answers:
     def advisories(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         """The live advisories, as far as they are about what was asked."""
         if self._models.current:
-            return self._ask(task, lambda state, card: _advice(state.book.live(), subject, task, card, limit)) or []
+            return self._ask(task, lambda state, card: _advice(state.book.shown(), subject, task, card, limit)) or []
         everything = subject is None and task is None
         issued = list(Advice(self._readable).issued(limit if everything else sys.maxsize))
         return self._ask(task, lambda state, card: _advice(issued, subject, task, card, limit)) or []

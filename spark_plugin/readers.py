@@ -26,6 +26,8 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 _CHUNK = 1000
+_NEARBY = 5000
+"""Events looked through for evidence: it is the newest there was when an advisory was brought up to date."""
 _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 """What a decoder raises for something else than what Spark has written."""
 
@@ -143,6 +145,18 @@ class EventLog:
         """How many events there are; filters as in `query`."""
         return self._readable.store().count(_filter(which))
 
+    def behind(self, advisory: Advisory) -> list[Row]:
+        """The events that are the evidence of an advisory, in the order of the log, as far as they are found nearby."""
+        store, upto, wanted = self._readable.store(), advisory.updated_position, set(advisory.evidence)
+        if upto is None or not wanted:
+            return []
+        for agent in (advisory.subject, None):
+            rows = store.events(Filter(agent=agent, before=upto + 1), limit=_NEARBY, newest_first=True)
+            found = [row for row in rows if row.id in wanted]
+            if found:
+                return [_event_row(row) for row in reversed(found)]
+        return []
+
     def export(self, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """(position, CloudEvents line) of every event behind `after`, in order; what comes meanwhile is included.
 
@@ -208,12 +222,15 @@ class Advice:
         """The live ones that the detectors found: the `limit` most valuable, and perhaps more."""
         store = self._readable.store()
         best = store.model(published.BEST, published.BEST_KEY) if limit <= published.MOST else None
-        return self._read(published.ADVISORY) if best is None else _read(store, best, list[Advisory])
+        if best is not None:
+            return _read(store, best, list[Advisory])
+        return [advisory for advisory in self._read(published.ADVISORY) if not advisory.held_out]
 
     def all(self, limit: int) -> list[Advisory]:
-        """The live ones, then the retired ones, each most valuable first."""
+        """The live ones, then those that are held out or retired, each most valuable first."""
         live = self.live(limit)
-        return live + ranked(self._read(published.ADVISORY_RETIRED), limit - len(live))
+        others = [one for one in self._read(published.ADVISORY) if one.held_out]
+        return live + ranked([*others, *self._read(published.ADVISORY_RETIRED)], limit - len(live))
 
     def rows(self, *, retired: bool, category: str | None, agent: str | None, limit: int) -> list[Advisory]:
         """Those of one category or about one agent; with `retired`, the retired ones too."""
@@ -222,6 +239,19 @@ class Advice:
         found = self.all(sys.maxsize) if retired else self.live(sys.maxsize)
         found = found if category is None else [advisory for advisory in found if advisory.category == category]
         return (found if agent is None else about(found, {agent}))[:limit]
+
+    def effects(self) -> list[Row]:
+        """What came of each detector's advice: how often it was followed, and success with it and without."""
+        return [
+            msgspec.json.decode(data) for _, data in sorted(self._readable.store().models(published.EFFECT).items())
+        ]
+
+    def named(self, advisory_id: str) -> Advisory | None:
+        """The advisory of an id, live or retired."""
+        return next((one for one in self._everything() if one.id == advisory_id), None)
+
+    def _everything(self) -> Iterable[Advisory]:
+        return [*self.live(sys.maxsize), *self._read(published.ADVISORY), *self._read(published.ADVISORY_RETIRED)]
 
     def _read(self, kind: str) -> Iterable[Advisory]:
         store = self._readable.store()
