@@ -181,7 +181,7 @@ class SqliteStore(SqliteReader):
             self._reading = self._writing if target is None else Connection(target, lambda: _connect_to_read(target))
             super().__init__(self._reading, url)
             forks.let_go(self)
-            self._writing()
+            self._open()
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
@@ -249,6 +249,11 @@ class SqliteStore(SqliteReader):
         """After a fork: the file is opened again when it is needed, in the parent and in the child."""
         self._lock.release()
         self._write_lock.release()
+
+    def _open(self) -> None:
+        """Open it now, under the lock: a fork that could take it meanwhile would pass by what is open a moment later."""
+        with self._write_lock:
+            self._writing()
 
     def _begun(self) -> sqlite3.Connection:
         """The connection that writes, in a transaction on the file that is there now."""
