@@ -28,7 +28,7 @@ HALF_LIFE = 400.0
 ENOUGH = 10
 ALIKE_LOG_NUMBER = 0.6
 ALIKE_SPREADS = 0.7
-"""Auctions are alike within so much of the logarithm of their candidates, and so many spreads of what bids are usual."""
+"""Auctions are alike within so much of the logarithm of their candidates, and so many spreads of usual bids."""
 FAR = 2e-5
 """Weight of what is not alike at all: where nothing is, everything counts the same."""
 UNSEEN = (0.9, 0.97, 0.99)

@@ -149,7 +149,7 @@ class WinnerModel:
         agents = task.candidates
         if winner not in agents:
             return
-        slots = self._slots(task) if self.looks_close and task.words else _NO_SLOTS
+        slots = self._slots(task) if self.looks_close else _NO_SLOTS
         if len(agents) > 1 and self.looks_close:
             self._move(task, winner, self.features(task, posted_at, bidding) if features is None else features, slots)
         share, company = 1.0 / len(agents), _company(agents)
@@ -275,8 +275,8 @@ def _value(slots: np.ndarray) -> float:
 
 
 def _company(agents: Sequence[str]) -> str:
-    """Names all who are up for a task together."""
-    return hashlib.blake2b("\0".join(agents).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    """Names all who are up for a task together, in whatever order they are listed."""
+    return hashlib.blake2b("\0".join(sorted(agents)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _pair(one: str, other: str) -> str:
