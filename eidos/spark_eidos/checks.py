@@ -215,8 +215,8 @@ def learns_a_step(make: Make[F]) -> None:
 
 def stays_bounded(make: Make[F], size: Callable[[F], int], tasks: int) -> None:
     """Agents, categories, tasks and words that never end do not make it larger: after `tasks` tasks, enough to meet
-    every bound, as many again add less than a tenth of a byte each to its `size` (a counter may get longer; whatever is
-    kept of every task takes more). (Streams allow no more: Domingos & Hulten, "Mining High-Speed Data Streams", KDD 2000.)"""
+    every bound, as many again add less than a tenth of a byte each to its `size`. (A counter may get longer; what is
+    kept of each takes more.) Streams allow no more: Domingos & Hulten, "Mining High-Speed Data Streams", KDD 2000."""
     model, sizes = make(), []
     for n in range(2 * tasks):
         live(model, _unheard_of(n))
