@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spark_eidos import pool, rules
 from spark_eidos.arithmetic import logistic
-from spark_eidos.pool import EXPERTS, LEAST, LEARNING_RATE, PRIOR, RECIPES, Pool
+from spark_eidos.pool import EXPERTS, LEARNING_RATE, LEAST, PRIOR, RECIPES, Pool
 
 said = st.lists(st.floats(-7, 7), min_size=len(EXPERTS), max_size=len(EXPERTS))
 histories = st.lists(st.tuples(said, st.booleans()), max_size=60)

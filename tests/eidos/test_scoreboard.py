@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_eidos import Scoreboard, rules
-from spark_eidos import scoreboard
+from spark_eidos import Scoreboard, rules, scoreboard
 from spark_eidos.scoreboard import BINS, MAX_SPANS
 from spark_hooks import Interval
 

@@ -211,7 +211,7 @@ def test_who_is_up_for_more_than_can_be_paired_is_still_a_candidate():
 def test_pairs_are_counted_whoever_is_named_first():
     model = taught([(TaskFacts(("ada", "bo")), "ada", 0.0), (TaskFacts(("bo", "ada")), "ada", 1.0)])
     assert list(model.pairs.values()) == [2]
-    assert list(model.among.values())[0].due == 1.0, "and so is their company"
+    assert next(iter(model.among.values())).due == 1.0, "and so is their company"
 
 
 def test_the_oldest_is_forgotten_first(monkeypatch):
