@@ -23,7 +23,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +32,7 @@ from peers import Attempt, Peer, peers
 from tables import tables
 
 from spark_eidos import Award, AwardForecast, Draft, Eidos, Forecast, Outcome, TaskFacts, facts
-from spark_plugin.projection.clock import LogClock
+from spark_eidos.pace import own_time
 from spark_plugin.projection.state import State, dump, load
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +62,7 @@ class Run:
     """All that a stream brings: forecasts in the order of the assignments, what came, and times in microseconds."""
 
     eidos: Eidos = field(default_factory=Eidos)
+    cards: dict[str, Card] = field(default_factory=dict)
     peers: dict[str, Peer] = field(default_factory=peers)
     attempts: list[Attempt] = field(default_factory=list)
     said: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -76,26 +76,32 @@ class Run:
         self.took[what].append((time.perf_counter_ns() - begun) / 1e3)
         return found
 
-    def take(self, kind: str, data: dict[str, Any], cards: dict[str, Card], now: float) -> None:
+    @property
+    def now(self) -> float:
+        """The swarm's own time."""
+        return own_time(len(self.cards), self.eidos.success.rates.swarm.outcomes)
+
+    def take(self, kind: str, data: dict[str, Any]) -> None:
         """One event of the stream."""
-        card = cards.get(data.get("task_id", ""))
+        card = self.cards.get(data.get("task_id", ""))
         if kind == "task_posted" and card is None:
-            cards[data["task_id"]] = self.post(data, now)
+            self.post(data)
         elif card is not None and kind == "bid_submitted":
             card.bids[data["agent_id"]] = data["bid"]
         elif card is not None and kind == "task_assigned":
-            self.award(card, data, now)
+            self.award(card, data)
         elif card is not None and kind in ("task_completed", "task_failed"):
-            self.end(card, data, kind == "task_completed", now)
+            self.end(card, data, kind == "task_completed")
 
-    def post(self, data: dict[str, Any], now: float) -> Card:
+    def post(self, data: dict[str, Any]) -> None:
+        now = own_time(len(self.cards) + 1, self.eidos.success.rates.swarm.outcomes)
         named = data.get("candidates", ())
         known = facts(data["task_id"], data.get("description", ""), named, data.get("category"), data.get("reserve"))
         forecast, draft = self.timed("forecast a task", lambda: self.eidos.forecast(known, now))
-        return Card(data, known, now, forecast, draft)
+        self.cards[data["task_id"]] = Card(data, known, now, forecast, draft)
 
-    def award(self, card: Card, data: dict[str, Any], now: float) -> None:
-        agent, bid = data["agent_id"], data.get("bid")
+    def award(self, card: Card, data: dict[str, Any]) -> None:
+        now, agent, bid = self.now, data["agent_id"], data.get("bid")
         made = self.timed("forecast an award", lambda: self.eidos.forecast_award(card.facts, agent, now, card.draft))
         if card.attempts == 0 and len(card.forecast.winner) > 1 and agent in card.forecast.winner:
             self.winners.append((card.forecast.winner, agent))
@@ -113,32 +119,30 @@ class Run:
         for name, peer in self.peers.items():
             self.said[name].append(peer.predict(attempt))
 
-    def end(self, card: Card, data: dict[str, Any], succeeded: bool, now: float) -> None:
+    def end(self, card: Card, data: dict[str, Any], succeeded: bool) -> None:
         agent = data.get("agent_id") or (next(iter(card.open)) if len(card.open) == 1 else "")
         if agent not in card.open:
             return
         at, made = card.open.pop(agent)
         outcome = Outcome(succeeded, data.get("duration_s"), data.get("cost"))
-        self.timed("learn an outcome", lambda: self.eidos.observe_outcome(card.facts, made, outcome, now))
+        self.timed("learn an outcome", lambda: self.eidos.observe_outcome(card.facts, made, outcome, self.now))
         self.attempts[at].succeeded = succeeded
         for peer in self.peers.values():
             peer.learn(self.attempts[at])
 
 
-def events(path: Path) -> Iterator[tuple[str, dict[str, Any], float]]:
-    """(type, data, the log's time) of a stream."""
-    clock = LogClock()
+def events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(type, data) of a stream."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             event = json.loads(line)
-            clock.advance(event["source"], datetime.fromisoformat(event["time"]).timestamp())
-            yield event["type"].removeprefix("swarm."), event["data"], clock.now
+            yield event["type"].removeprefix("swarm."), event["data"]
 
 
 def replayed(path: Path) -> Run:
-    run, cards = Run(), {}
-    for kind, data, now in events(path):
-        run.take(kind, data, cards, now)
+    run = Run()
+    for kind, data in events(path):
+        run.take(kind, data)
     return run
 
 

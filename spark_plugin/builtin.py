@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from spark_advisor import Contender, about, capture_health, concerns, plugin_health, ranked, recommend
-from spark_eidos import Forecast, TaskFacts, facts, reasons
+from spark_eidos import EffortModel, Forecast, TaskFacts, facts, reasons
 from spark_eidos.rules import clip
-from spark_hooks import Advisory, Prediction, Receipt, Recommendation, hookimpl
+from spark_hooks import Advisory, Interval, Prediction, Receipt, Recommendation, hookimpl
 from spark_hooks.events import Event, TaskPosted
 from spark_plugin.capture import Capture
 from spark_plugin.projection import Projection, State, tasks
@@ -135,11 +135,25 @@ def _predicted(state: State, task: TaskPosted | str, card: TaskCard | None) -> P
         known, forecast = card.facts, card.forecast
     elif isinstance(task, TaskPosted):
         known = _facts(task)
-        forecast, _ = state.eidos.forecast(known, state.time)
+        forecast, _ = state.eidos.forecast(known, state.own_time)
     else:
         return None
-    reasoning = _reasoning(state, known, forecast)
-    return Prediction(_id_of(task), dict(forecast.winner), dict(forecast.success), forecast.bid, reasoning)
+    eidos = state.eidos
+    return Prediction(
+        _id_of(task),
+        dict(forecast.winner),
+        dict(forecast.success),
+        forecast.bid,
+        _efforts(eidos.duration, known),
+        _efforts(eidos.cost, known),
+        _reasoning(state, known, forecast),
+    )
+
+
+def _efforts(model: EffortModel, task: TaskFacts) -> dict[str, Interval]:
+    """What an attempt of each candidate would take, where that is known."""
+    found = ((agent, model.predict_one(agent, task.category)) for agent in task.candidates)
+    return {agent: interval for agent, interval in found if interval is not None}
 
 
 def _facts(task: TaskPosted) -> TaskFacts:
@@ -151,7 +165,7 @@ def _reasoning(state: State, task: TaskFacts, forecast: Forecast) -> str:
     if not forecast.success:
         return "no candidates named"
     best = max(forecast.success, key=lambda agent: (forecast.success[agent], agent))
-    why = reasons(state.eidos.success, task, best, state.time)
+    why = reasons(state.eidos.success, task, best, state.own_time)
     if not why:
         return "nothing tells the candidates apart yet"
     return f"{best} is the likeliest to succeed: {'; '.join(why)}"
@@ -170,7 +184,7 @@ def _contenders(
     known = _facts(task) if isinstance(task, TaskPosted) else card.facts if card is not None else TaskFacts()
     chosen = list(dict.fromkeys(known.candidates if candidates is None else candidates))
     here = [agent for agent in chosen if agent not in state.agents or state.agents[agent].present] or chosen
-    chances = state.eidos.chances(known, here, state.time)
+    chances = state.eidos.chances(known, here, state.own_time)
     return [_contender(state, known, agent, chance, card) for agent, chance in chances.items()]
 
 
@@ -181,7 +195,7 @@ def _contender(state: State, task: TaskFacts, agent_id: str, chance: float, card
         p,
         model.strength(task, agent_id, p),
         _cost(state, task, agent_id, card),
-        tuple(reasons(model, task, agent_id, state.time)),
+        tuple(reasons(model, task, agent_id, state.own_time)),
     )
 
 

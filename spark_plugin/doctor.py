@@ -13,7 +13,7 @@ import msgspec
 
 from spark_plugin import plugin
 from spark_plugin.capture import journal_directory, mend, on_duty, waiting
-from spark_plugin.errors import StoreError
+from spark_plugin.errors import StoreError, StoreUnavailable
 from spark_plugin.readers import summary
 from spark_plugin.settings import Settings
 from spark_plugin.store import Store, exists, open_store, path_of
@@ -34,7 +34,7 @@ def examine(settings: Settings) -> list[Check]:
     try:
         found += [_journal(settings), *_permissions(settings), *_worker(settings)]
         if not exists(settings.store):
-            return [*found, Check("store", True, "not there yet", "it is made with the first event")]
+            return [*found, _place(settings)]
         store = open_store(settings.store, create=False)
     except StoreError as error:
         return [*found, Check("store", False, error.reason, error.advice)]
@@ -49,10 +49,13 @@ def examine(settings: Settings) -> list[Check]:
 
 def recover(settings: Settings) -> Check:
     """Set a damaged store aside, and store what dead processes left in their journals. Raises `StoreError`."""
-    directory = journal_directory(settings.store)
-    if exists(settings.store):
-        directory.mkdir(mode=0o700, exist_ok=True)
-        mend(path_of(settings.store), directory)
+    directory, path = journal_directory(settings.store), path_of(settings.store)
+    if exists(settings.store) and not path.is_dir():
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            mend(path, directory)
+        except OSError as error:
+            return Check("recover", False, error.strerror or str(error), StoreUnavailable.advice)
     before = waiting(directory)
     if before:
         open_store(settings.store).close()
@@ -91,6 +94,14 @@ def _journal(settings: Settings) -> Check:
             "journal", False, f"{left} events wait", "a live process is storing them, or: spark doctor --recover"
         )
     return Check("journal", True, "nothing waits")
+
+
+def _place(settings: Settings) -> Check:
+    """Whether a store can be made where there is none."""
+    place = next(parent for parent in path_of(settings.store).absolute().parents if parent.exists())
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return Check("store", True, "not there yet", "it is made with the first event")
+    return Check("store", False, f"not there yet, and {place} cannot be written", StoreUnavailable.advice)
 
 
 def _permissions(settings: Settings) -> Iterator[Check]:

@@ -56,7 +56,7 @@ class StoreLocked(StoreUnavailable):
 class StoreCorrupt(StoreError):
     """The file is damaged, or no store at all."""
 
-    advice = "move the file away, or point SPARK_STORE to another one"
+    advice = "`spark doctor --recover` sets it aside and saves what can be read of it"
 
 
 class StoreTooNew(StoreError):

@@ -42,14 +42,14 @@ class Renewable(Protocol):
 
 
 class Lock:
-    """A lock that no child finds taken: each process has its own."""
+    """A lock that no child finds taken: each process has its own. The handler of a signal may take it once more."""
 
     def __init__(self) -> None:
-        self._locks: dict[int, threading.Lock] = {}
+        self._locks: dict[int, threading.RLock] = {}
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        with self._locks.setdefault(os.getpid(), threading.Lock()):
+        with self._locks.setdefault(os.getpid(), threading.RLock()):
             yield
 
 

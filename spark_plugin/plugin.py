@@ -7,18 +7,20 @@ import functools
 import inspect
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import msgspec
 import pluggy
 
-from spark_hooks import Hooks, InvalidPlugin, SparkError
+from spark_eidos import Following
+from spark_hooks import Hooks, InvalidPlugin, Recommendation, SparkError
 from spark_hooks.bridge import Bridge, bridge_of
+from spark_hooks.errors import meant_for_the_host
 from spark_hooks.events import Event
 from spark_hooks.plugins import Plugins
-from spark_hooks.signals import SIGNALS
+from spark_hooks.signals import SIGNALS, recommendation_given
 from spark_plugin import draining, forks
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, CatchingUp, Models, Recorder
@@ -107,6 +109,7 @@ class Spark:
             "unmatched": known.get("unmatched", 0),
             "parked": known.get("parked", 0),
             "predictions": self.predictions.summary(),
+            "recommendations": known.get("recommendations") or Following().summary(),
             "capture": {
                 "lag": lag,
                 "dropped": counters["dropped"],
@@ -148,11 +151,12 @@ class Spark:
         with self._closing():
             atexit.unregister(self.close)
             bridge, self._bridge = self._bridge, None
+            self.hooks.recommended = _nobody_is_told  # what tells the log of it holds the coordinator
             for part in (bridge, self._capture, self._readable):
                 try:
                     if part is not None:
                         part.close()
-                except KeyboardInterrupt:
+                except meant_for_the_host():
                     raise
                 except BaseException:
                     log.exception("Spark was not closed as it should be")
@@ -183,7 +187,7 @@ def _registered(coordinator: object, settings: Settings | None, source: str | No
         if not settings.enabled:
             return _off(settings)
         return _connected(coordinator, settings, source or f"/{type(coordinator).__name__}")
-    except KeyboardInterrupt:
+    except meant_for_the_host():
         raise
     except BaseException as error:
         if settings.strict if settings else settings_module.is_strict():
@@ -289,8 +293,25 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
         spark.close()
         raise
     spark._bridge = bridge
+    spark.hooks.recommended = functools.partial(_tell_recommendation, coordinator)
     atexit.register(spark.close)
     return spark
+
+
+def _nobody_is_told(task_id: str, found: Sequence[Recommendation]) -> None:
+    """Where nothing is captured."""
+
+
+def _tell_recommendation(coordinator: object, task_id: str, found: Sequence[Recommendation]) -> None:
+    """Put a recommendation on record, with the chance that each candidate had: its worth is measured by that."""
+    recommendation_given.send(
+        coordinator,
+        task_id=task_id,
+        agent_id=found[0].agent_id,
+        candidates=tuple(one.agent_id for one in found),
+        propensities=tuple(one.propensity for one in found),
+        chances=tuple(one.success_probability for one in found),
+    )
 
 
 def _models(settings: Settings, plugins: Plugins, readable: Readable, hooks: Hooks) -> tuple[Models, Crew]:

@@ -38,12 +38,32 @@ class Scores(TypedDict):
     log_loss: float | None
     brier: float | None
     base_rate_log_loss: float | None
+    agent_rate_log_loss: float | None
     skill: float | None
+    skill_interval: tuple[float, float] | None
     ece: float | None
+    reliability: list[dict[str, float]]
+    last: dict[str, float | None]
+    over_time: list[dict[str, float | None]]
+    drifts: int
     winner_top1: float | None
     winner_log_loss: float | None
+    uniform_log_loss: float | None
     bid_coverage: float | None
     bid_level: float | None
+    bid_winkler: float | None
+    duration_coverage: float | None
+    cost_coverage: float | None
+
+
+class Advantage(TypedDict):
+    """What following the recommendations was worth; None where nothing was measured."""
+
+    asked: int
+    followed: int
+    success: float | None
+    gain: float | None
+    gain_interval: tuple[float, float] | None
 
 
 class Summary(TypedDict):
@@ -58,6 +78,7 @@ class Summary(TypedDict):
     memories: int
     advisories: int
     predictions: Scores
+    recommendations: Advantage
 
 
 log = logging.getLogger("spark")
@@ -341,11 +362,29 @@ def _attempt(
         "winner": forecast.winner if forecast else {},
         "success": forecast.success if forecast else {},
         "bid": msgspec.to_builtins(forecast.bid) if forecast else None,
-        "award": {"agent_id": given.agent_id, "success": given.success, "bid": given.bid} if given else None,
+        "award": _award(given) if given else None,
         "actual": {"succeeded": result.succeeded, "winner": result.winner, "winning_bid": result.winning_bid}
         if result
         else None,
         "scores": result.scores if result else None,
         "positions": {"posted": posted, "assigned": assigned, "outcome": outcome},
         "model": given.model if given else forecast.model if forecast else None,
+    }
+
+
+for _kind in (Summary, list[Advisory], Memory):
+    msgspec.json.Decoder(_kind)  # looked at once, before threads do so at the same time: the process would die of it
+
+
+def _award(given: ledger.AwardRow) -> Row:
+    """An award, and what was forecast of the attempt."""
+    return {
+        "agent_id": given.agent_id,
+        "success": given.success,
+        "bid": given.bid,
+        "base_rate": given.base_rate,
+        "agent_rate": given.agent_rate,
+        "duration": msgspec.to_builtins(given.duration),
+        "cost": msgspec.to_builtins(given.cost),
+        "followed": given.followed is not None,
     }

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
 import platformdirs
@@ -99,5 +99,7 @@ def _convert(name: str, origin: str, value: object, field: msgspec.structs.Field
     try:
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError as error:
-        wanted = "true or false" if field.type is bool else str(error).replace("`", "")
+        choices = ("true", "false") if field.type is bool else get_args(field.type)
+        is_choice = choices and all(type(choice) is str for choice in choices)
+        wanted = " or ".join(choices) if is_choice else str(error).replace("`", "")
         raise SettingsError(name, origin, f"{value!r} does not fit: {wanted}") from None

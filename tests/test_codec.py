@@ -22,6 +22,7 @@ bounded = settings(max_examples=100, deadline=None)
 
 any_text = st.text(alphabet=st.characters(), max_size=20)
 ids = st.text(alphabet=st.characters(), min_size=1, max_size=20).filter(lambda t: t.strip())
+fractions = st.lists(st.floats(0, 1), max_size=4).map(tuple)
 amounts = st.floats(min_value=0, allow_nan=False, allow_infinity=False) | st.integers(0, 2**62)
 moments = st.floats(-6.2e10, 2.5e11) | st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29))
 values = st.recursive(
@@ -51,6 +52,8 @@ DATA = {
     "duration_ms": amounts,
     "success": st.booleans(),
     "deadline": moments,
+    "propensities": fractions,
+    "chances": fractions,
 }
 FIELD_NAMES = frozenset(DATA)
 extras = st.dictionaries((any_text | awkward).filter(lambda key: key not in FIELD_NAMES), values, max_size=4)

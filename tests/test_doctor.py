@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -107,7 +109,7 @@ WRONG = {
     "journal": (leave_events_behind, "1 events wait", "spark doctor --recover"),
     "read models": (lose_the_read_models, "at position 0 of 1", "spark doctor --rebuild"),
     "permissions": (open_to_others, "others have rights to spark.db", "chmod go-rwx"),
-    "store": (damage, "damaged", "move the file away"),
+    "store": (damage, "damaged", "spark doctor --recover"),
     "worker": (have_a_troubled_worker, "the store is locked", ""),
 }
 
@@ -169,3 +171,34 @@ def test_what_living_processes_leave_to_a_worker_is_not_recovered_from_under_the
     assert not recover(settings).ok
     assert journal.drained.records == 0
     journal.close(drained=True)
+
+
+def test_a_place_where_no_store_can_be_made_is_found(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    check = checked(Settings(store=f"sqlite:///{tmp_path}/file/below/spark.db"))["store"]
+    assert not check.ok and check.advice and str(tmp_path / "file") in check.found
+
+
+def test_a_damaged_store_is_one_to_recover(settings: Settings) -> None:
+    with open(settings.store.removeprefix("sqlite:///"), "r+b") as file:
+        file.write(b"garbage!" * 50)
+    assert "spark doctor --recover" in checked(settings)["store"].advice
+    assert recover(settings).ok
+    assert checked(settings)["store"].ok
+
+
+@pytest.mark.parametrize("what", ["directory", "locked", "no directory for the journal"])
+def test_what_cannot_be_recovered_is_said_and_not_raised(settings: Settings, tmp_path: Path, what: str) -> None:
+    path = Path(settings.store.removeprefix("sqlite:///"))
+    if what == "directory":
+        (tmp_path / "folder").mkdir()
+        assert recover(Settings(store=f"sqlite:///{tmp_path}/folder")).ok, "there is nothing to be stored"
+        return
+    with closing(connection(settings)) as stranger:
+        if what == "locked":
+            stranger.execute("BEGIN IMMEDIATE")
+        else:
+            shutil.rmtree(f"{path}.capture")
+            Path(f"{path}.capture").write_text("in the way")
+        check = recover(settings)
+    assert not check.ok and check.found and check.advice

@@ -18,7 +18,7 @@ from spark_hooks.events import AgentJoined, CustomEvent
 from spark_plugin import Settings, Spark
 from spark_plugin.errors import StoreCorrupt
 from spark_plugin.projection import published
-from spark_plugin.readers import Readable, scoreboard
+from spark_plugin.readers import Readable, Scores, scoreboard
 from spark_plugin.store import open_store, path_of
 from tests.projection.swarmlog import (
     NOON,
@@ -258,8 +258,17 @@ def test_one_row_per_attempt_in_the_shape_of_the_contract(spark: Spark) -> None:
         "candidates": ["ada", "bo"],
         "winner": {"ada": 0.5, "bo": 0.5},
         "success": {"ada": 0.5, "bo": 0.5},
-        "bid": {"level": 0.8, "low": 50.0, "median": 85.0, "high": 100.0},
-        "award": {"agent_id": "ada", "success": 0.5, "bid": 40.0},
+        "bid": {"level": 0.8, "low": 70.0, "median": 90.0, "high": 100.0},
+        "award": {
+            "agent_id": "ada",
+            "success": 0.5,
+            "bid": 40.0,
+            "base_rate": 0.5,
+            "agent_rate": 0.5,
+            "duration": None,
+            "cost": None,
+            "followed": False,
+        },
         "actual": {"succeeded": False, "winner": "ada", "winning_bid": 40.0},
         "scores": first["scores"],
         "positions": {"posted": 1, "assigned": 3, "outcome": 5},
@@ -269,6 +278,7 @@ def test_one_row_per_attempt_in_the_shape_of_the_contract(spark: Spark) -> None:
         "log_loss",
         "brier",
         "base_rate_log_loss",
+        "agent_rate_log_loss",
         "winner_log_loss",
         "winner_top1",
         "bid_covered",
@@ -276,7 +286,7 @@ def test_one_row_per_attempt_in_the_shape_of_the_contract(spark: Spark) -> None:
     }
     assert isinstance(first["model"], str) and first["model"]
     assert second["attempt"] == 2
-    assert second["award"] == {"agent_id": "bo", "success": second["award"]["success"], "bid": None}
+    assert (second["award"]["agent_id"], second["award"]["bid"]) == ("bo", None)
     assert second["actual"] == {"succeeded": True, "winner": "bo", "winning_bid": None}
     assert second["positions"] == {"posted": 1, "assigned": 6, "outcome": 8}
     for repeated in ("candidates", "winner", "success", "bid"):
@@ -298,7 +308,7 @@ def test_one_row_per_attempt_in_the_shape_of_the_contract(spark: Spark) -> None:
 
 def test_an_attempt_under_way_has_an_award_and_no_outcome(filled: Callable[..., Spark]) -> None:
     [row] = filled(stamped([posted("t1"), assigned("t1", "cy", 5.0)])).predictions.rows()
-    assert row["award"] == {"agent_id": "cy", "success": 0.5, "bid": 5.0}
+    assert (row["award"]["agent_id"], row["award"]["success"], row["award"]["bid"]) == ("cy", 0.5, 5.0)
     assert (row["actual"], row["scores"]) == (None, None)
     assert row["positions"] == {"posted": 1, "assigned": 2, "outcome": None}
 
@@ -341,19 +351,17 @@ def test_the_summary_agrees_with_the_rows(long: Spark) -> None:
     assert summary["skill"] == pytest.approx(1 - summary["log_loss"] / summary["base_rate_log_loss"])
     assert summary["ece"] == pytest.approx(calibration_error(awarded))
     assert summary["bid_level"] == pytest.approx(0.8)
-    assert set(summary) == {
-        "made",
-        "evaluated",
-        "log_loss",
-        "brier",
-        "base_rate_log_loss",
-        "skill",
-        "ece",
-        "winner_top1",
-        "winner_log_loss",
-        "bid_coverage",
-        "bid_level",
-    }
+    last, spans = summary["last"], summary["over_time"]
+    newest = scored[-500:]
+    assert last["n"] == len(newest)
+    assert last["log_loss"] == pytest.approx(fmean(one["log_loss"] for one in newest))
+    assert sum(span["n"] for span in spans) == len(scored)
+    total = sum(span["n"] * span["agent_rate_log_loss"] for span in spans)
+    assert total / len(scored) == pytest.approx(summary["agent_rate_log_loss"])
+    low, high = summary["skill_interval"]
+    assert low < summary["skill"] < high
+    assert sum(one["n"] for one in summary["reliability"]) == len(scored)
+    assert set(summary) == set(Scores.__annotations__)
 
 
 def calibration_error(rows: list[dict[str, Any]], bins: int = 15) -> float:
@@ -407,7 +415,11 @@ def test_nothing_measured_is_none(url: str) -> None:
         pass
     spark = Spark.open(url, settings=Settings(store=url))
     summary = spark.predictions.summary()
-    assert (summary.pop("made"), summary.pop("evaluated")) == (0, 0)
+    assert [summary.pop(name) for name in ("made", "evaluated", "drifts")] == [0, 0, 0]
+    assert (summary.pop("reliability"), summary.pop("over_time")) == ([], [])
+    assert summary.pop("last") == {
+        "n": 0, "log_loss": None, "base_rate_log_loss": None, "agent_rate_log_loss": None
+    }  # fmt: skip
     assert set(summary.values()) == {None}
     assert list(spark.predictions.rows()) == spark.predictions.newest(10) == []
     spark.close()

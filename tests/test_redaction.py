@@ -190,7 +190,7 @@ def test_the_identity_is_the_envelope_not_the_data(cls):
     event = cls(**data, id="i", source="s", writer="w")
     redacted(event, lambda text: asked.append(text) or text)
     texts = {value for value in data.values() if isinstance(value, str)} | {
-        item for value in data.values() if isinstance(value, tuple) for item in value
+        item for value in data.values() if isinstance(value, tuple) for item in value if isinstance(item, str)
     }
     assert texts == set(asked)
 
@@ -202,4 +202,6 @@ def sample(field: str) -> object:
         return True
     if field in ("bid", "reserve", "cost", "duration_s", "duration_ms", "deadline"):
         return 1.0
+    if field in ("propensities", "chances"):
+        return (0.5, 0.5)
     return field

@@ -103,6 +103,11 @@ def test_a_variable_that_does_not_fit_is_named_with_its_place(file, variable, te
     assert "\n" not in str(caught.value)
 
 
+def test_where_one_of_some_words_fits_they_are_told(file):
+    with pytest.raises(SettingsError, match="'banana' does not fit: thread or process or external"):
+        settings.load({"SPARK_WORKER": "banana"}, file)
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

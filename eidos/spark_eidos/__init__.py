@@ -1,5 +1,6 @@
 """EIDOS, the forecaster: predict, observe, evaluate, learn. No I/O, no clock, no threads."""
 
+from spark_eidos.effort import EffortModel
 from spark_eidos.following import Following
 from spark_eidos.forecaster import VERSION, Award, AwardForecast, Draft, Eidos, Forecast, Outcome
 from spark_eidos.mean import Mean
@@ -13,6 +14,7 @@ __all__ = [
     "Award",
     "AwardForecast",
     "Draft",
+    "EffortModel",
     "Eidos",
     "Following",
     "Forecast",

@@ -11,9 +11,9 @@ from spark_eidos.mean import SANE, Mean
 from spark_eidos.tally import cell_key
 
 MAX_AGENTS, MAX_CELLS = 20_000, 50_000
-KEEP = 0.8
+KEEP = 0.75
 """What is left of an earlier bid's weight with each new one of the same agent."""
-STRENGTH, HERE_STRENGTH = 2.0, 3.0
+STRENGTH, HERE_STRENGTH = 1.5, 3.0
 SPREAD_UNKNOWN = 0.05
 USUAL_UNKNOWN = 0.95
 

@@ -25,14 +25,14 @@ STEP = 0.02
 ASKED = 0.3, 0.97
 WINDOW = 400
 HALF_LIFE = 400.0
-ENOUGH = 10
-ALIKE_LOG_NUMBER = 0.6
-ALIKE_SPREADS = 0.7
+ENOUGH = 4
+ALIKE_LOG_NUMBER = 0.5
+ALIKE_SPREADS = 0.57
 """Auctions are alike within so much of the logarithm of their candidates, and so many spreads of usual bids."""
 FAR = 2e-5
 """Weight of what is not alike at all: where nothing is, everything counts the same."""
-UNSEEN = (0.9, 0.97, 0.99)
-"""Of the reserve, before anything is known."""
+UNSEEN = (0.7, 0.9, 1.0)
+"""Of the reserve, before anything is known: no bid above the reserve wins."""
 MAX_SCALES = 2_000
 MOVE = 0.1
 

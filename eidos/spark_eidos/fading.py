@@ -1,4 +1,4 @@
-"""Success rates that forget, by the log's time: what happened just now says most where outcomes come in bursts."""
+"""Success rates that forget, by the swarm's own time: what came just now says most where outcomes come in bursts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from spark_eidos.arithmetic import logit
 from spark_eidos.bounds import forget_oldest
-from spark_eidos.pace import Pace, faded
+from spark_eidos.pace import faded
 from spark_eidos.rules import clip
 
 MAX_KEYS = 20_000
@@ -26,13 +26,11 @@ class Recent:
 class FadingRate:
     """One rate per key (an agent, a family of tasks, the swarm), each outcome weighing half as much per `half_life`.
 
-    `half_life` is in units of the swarm's pace; `strength` in outcomes is what the prior rate is worth.
+    `half_life` is in the swarm's own time (see `pace`); `strength` in outcomes is what the prior rate is worth.
 
-    >>> rate, pace = FadingRate(half_life=1.0, strength=1.0), Pace()
-    >>> for at in (0.0, 1.0, 2.0):
-    ...     pace.beat(at)
-    ...     rate.learn_one("ada", False, at, pace)
-    >>> rate.predict_one("ada", 0.5, 2.0, pace) < rate.predict_one("ada", 0.5, 9.0, pace) < 0.5
+    >>> rate = FadingRate(half_life=1.0, strength=1.0)
+    >>> for at in (0.0, 1.0, 2.0): rate.learn_one("ada", False, at)
+    >>> rate.predict_one("ada", 0.5, 2.0) < rate.predict_one("ada", 0.5, 9.0) < 0.5
     True
     """
 
@@ -40,22 +38,22 @@ class FadingRate:
     strength: float
     recent: dict[str, Recent] = field(default_factory=dict)
 
-    def predict_one(self, key: str, prior: float, now: float, pace: Pace) -> float:
+    def predict_one(self, key: str, prior: float, now: float) -> float:
         """The rate of `key` at `now`, drawn towards `prior`."""
         known = self.recent.get(key)
         if known is None:
             return prior
-        left = faded(now - known.at, self.half_life * pace.unit)
+        left = faded(now - known.at, self.half_life)
         return (known.successes * left + self.strength * prior) / (known.outcomes * left + self.strength)
 
-    def log_odds(self, keys: Sequence[str], prior: float, now: float, pace: Pace) -> list[float]:
+    def log_odds(self, keys: Sequence[str], prior: float, now: float) -> list[float]:
         """The rates of several keys, as log odds."""
-        return [logit(clip(self.predict_one(key, prior, now, pace))) for key in keys]
+        return [logit(clip(self.predict_one(key, prior, now))) for key in keys]
 
-    def learn_one(self, key: str, succeeded: bool, now: float, pace: Pace) -> None:
+    def learn_one(self, key: str, succeeded: bool, now: float) -> None:
         """Take in one outcome at `now`."""
         known = self.recent.pop(key, None) or Recent(at=now)
-        left = faded(now - known.at, self.half_life * pace.unit)
+        left = faded(now - known.at, self.half_life)
         known.outcomes = known.outcomes * left + 1.0
         known.successes = known.successes * left + succeeded
         known.at = max(known.at, now)

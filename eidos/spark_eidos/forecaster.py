@@ -110,7 +110,7 @@ class Eidos:
         chances = dict(zip(task.candidates, success.blend(experts).tolist(), strict=True))
         features = self.winner.features(task, now, self.bidding)
         forecast = Forecast(self.winner.predict_one(task, features), chances, self._bid(task))
-        return forecast, Draft(task, now, success.rates.swarm.outcomes, self.winner.pace.beats, experts, features)
+        return forecast, Draft(task, now, success.rates.swarm.outcomes, self.winner.awards, experts, features)
 
     def _bid(self, task: TaskFacts) -> Interval | None:
         lowest = self.bidding.lowest(task.candidates)
@@ -151,7 +151,7 @@ class Eidos:
         if award.first:
             if made is not None:
                 scores |= self.scoreboard.score_winner(made.winner, award.agent_id)
-            drafted = draft is not None and draft.task is task and draft.awards == self.winner.pace.beats
+            drafted = draft is not None and draft.task is task and draft.awards == self.winner.awards
             features = draft.features if draft is not None and drafted and draft.at == award.posted_at else None
             self.winner.learn_one(task, award.agent_id, award.posted_at, award.at, self.bidding, features)
         if award.bid is not None:

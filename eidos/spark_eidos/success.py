@@ -14,7 +14,6 @@ import numpy as np
 from spark_eidos.arithmetic import logit
 from spark_eidos.fading import FadingRate
 from spark_eidos.kinship import Kinship
-from spark_eidos.pace import Pace
 from spark_eidos.pool import EXPERTS, Pool
 from spark_eidos.rules import clip
 from spark_eidos.skill import SkillModel
@@ -39,14 +38,13 @@ class SuccessModel:
     """
 
     rates: Rates = field(default_factory=Rates)
-    pace: Pace = field(default_factory=Pace)
     skill: SkillModel = field(default_factory=SkillModel)
     kinship: Kinship = field(default_factory=Kinship)
     text: TextModel = field(default_factory=TextModel)
-    family_now: FadingRate = field(default_factory=lambda: FadingRate(0.3, 2.0))
-    swarm_now: FadingRate = field(default_factory=lambda: FadingRate(2.0, 2.0))
-    swarm_lately: FadingRate = field(default_factory=lambda: FadingRate(64.0, 2.0))
-    agent_lately: FadingRate = field(default_factory=lambda: FadingRate(8.0, 3.0))
+    family_now: FadingRate = field(default_factory=lambda: FadingRate(1.0, 0.7))
+    swarm_now: FadingRate = field(default_factory=lambda: FadingRate(1.0, 0.7))
+    swarm_lately: FadingRate = field(default_factory=lambda: FadingRate(12.0, 2.0))
+    agent_lately: FadingRate = field(default_factory=lambda: FadingRate(24.0, 0.7))
     pool: Pool = field(default_factory=Pool)
 
     def predict(self, task: TaskFacts, agents: Sequence[str], now: float) -> np.ndarray:
@@ -76,13 +74,13 @@ class SuccessModel:
 
     def _say_rates(self, found: np.ndarray, task: TaskFacts, agents: Sequence[str], now: float) -> None:
         """Fill in what the rates say, and the stack that builds on all."""
-        pace, base = self.pace, self.rates.base_rate()
+        base = self.rates.base_rate()
         found[:, 3] = logit(clip(base))
         found[:, 4:6] = [self.rates.log_odds(agent, task.category, base) for agent in agents]
-        found[:, 6] = logit(clip(self.family_now.predict_one(task.family, base, now, pace)))
-        found[:, 7] = logit(clip(self.swarm_now.predict_one("", base, now, pace)))
-        found[:, 8] = logit(clip(self.swarm_lately.predict_one("", base, now, pace)))
-        found[:, 9] = self.agent_lately.log_odds(agents, base, now, pace)
+        found[:, 6] = logit(clip(self.family_now.predict_one(task.family, base, now)))
+        found[:, 7] = logit(clip(self.swarm_now.predict_one("", base, now)))
+        found[:, 8] = logit(clip(self.swarm_lately.predict_one("", base, now)))
+        found[:, 9] = self.agent_lately.log_odds(agents, base, now)
         found[:, 10] = self.pool.stack.predict(found[:, :10])
 
     def strength(self, task: TaskFacts, agent: str, p: float) -> float:
@@ -97,15 +95,14 @@ class SuccessModel:
         if len(experts) == len(EXPERTS) and self.rates.swarm.outcomes:
             self.pool.learn_one(experts, succeeded)
         self.rates.learn_one(agent, task.category, succeeded)
-        self.pace.beat(now)
         expected = self.skill.learn_one(task, agent, succeeded)
         if task.fingerprint:
             self.kinship.learn_one(task.fingerprint, agent, expected, succeeded)
         self.text.learn_one(task, agent, succeeded)
-        self.family_now.learn_one(task.family, succeeded, now, self.pace)
-        self.swarm_now.learn_one("", succeeded, now, self.pace)
-        self.swarm_lately.learn_one("", succeeded, now, self.pace)
-        self.agent_lately.learn_one(agent, succeeded, now, self.pace)
+        self.family_now.learn_one(task.family, succeeded, now)
+        self.swarm_now.learn_one("", succeeded, now)
+        self.swarm_lately.learn_one("", succeeded, now)
+        self.agent_lately.learn_one(agent, succeeded, now)
 
     def loosen(self) -> None:
         """The swarm has changed: forget faster."""

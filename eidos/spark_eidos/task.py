@@ -28,7 +28,7 @@ class TaskFacts(NamedTuple):
     its words, 16 bits each, sorted. `family`: what its id shares with its siblings' (``gt-7`` of ``gt-7.3``).
     """
 
-    candidates: Sequence[str] = ()
+    candidates: tuple[str, ...] = ()
     category: str | None = None
     reserve: float | None = None
     fingerprint: str = ""

@@ -18,21 +18,22 @@ import numpy as np
 from spark_eidos.arithmetic import total
 from spark_eidos.bidding import Bidding
 from spark_eidos.bounds import forget_oldest
-from spark_eidos.pace import Pace, faded
+from spark_eidos.pace import faded
 from spark_eidos.rules import FLOOR
 from spark_eidos.tally import cell_key
 from spark_eidos.task import SLOTS, TaskFacts, slot
 
 MAX_AGENTS, MAX_CELLS, MAX_PAIRS = 20_000, 50_000, 100_000
 FEATURES = (
-    "since_win", "won_last", "price", "price_here", "record_here", "record_lately", "record_among", "load", "met",
-    "knows",
+    "since_win", "won_last", "price", "price_here", "record_here", "record_lately", "record_among", "load",
+    "fresh_win", "turn", "met", "knows",
 )  # fmt: skip
-_MET, _KNOWS = FEATURES.index("met"), FEATURES.index("knows")
+_TURN, _MET, _KNOWS = (FEATURES.index(name) for name in ("turn", "met", "knows"))
 FEATURE_VARIANCE, OWN_VARIANCE, WORD_VARIANCE, LEAST = 0.1, 0.1, 0.2, 1e-3
 NEVER = 200.0
-"""Units of pace since a win that never was."""
-LOAD_HALF_LIFE = 0.5
+"""Time since a win that never was."""
+LOAD_HALF_LIFE = 3.0
+WIN_HALF_LIFE = 10.0
 KEEP = 0.85
 """What is left of an earlier award's weight, in the recent record, with each task a candidate is up for."""
 MOST_TO_PAIR = 16
@@ -80,6 +81,14 @@ class Candidate:
 
 
 @dataclass(slots=True)
+class Pair:
+    """Two candidates: how often they were up for the same task, and who of them won when one of them last did."""
+
+    met: int = 0
+    won: str | None = None
+
+
+@dataclass(slots=True)
 class WinnerModel:
     """Distribution over candidates.
 
@@ -91,13 +100,13 @@ class WinnerModel:
     True
     """
 
-    pace: Pace = field(default_factory=Pace)
+    awards: int = 0
     candidates: dict[str, Candidate] = field(default_factory=dict)
     here: dict[str, Record] = field(default_factory=dict)
     """By agent and category."""
     among: dict[str, Record] = field(default_factory=dict)
     """By agent and all who were candidates."""
-    pairs: dict[str, int] = field(default_factory=dict)
+    pairs: dict[str, Pair] = field(default_factory=dict)
     shares: np.ndarray = field(default_factory=VIEWS.copy)
     """How far each view is believed, summing to 1 (Bayes' rule)."""
     weights: np.ndarray = field(default_factory=lambda: np.zeros(len(FEATURES)))
@@ -112,9 +121,9 @@ class WinnerModel:
         agents = task.candidates
         if len(agents) < 2 or not self.looks_close:
             return np.zeros((len(agents), len(FEATURES)))
-        unit, company = self.pace.unit, _company(agents)
-        table = np.array([self._row(agent, task.category, company, now, unit, bidding) for agent in agents])
-        table[:, _MET] = self._met(agents)
+        company = _company(agents)
+        table = np.array([self._row(agent, task.category, company, now, bidding) for agent in agents])
+        table[:, _TURN], table[:, _MET] = self._met(agents)
         if task.words:
             table[:, _KNOWS] = total(np.log1p(self.seen[self._slots(task)]), axis=-1) / (len(task.words) // 2)
         centred: np.ndarray = table - total(table) / len(agents)
@@ -123,7 +132,7 @@ class WinnerModel:
     @property
     def looks_close(self) -> bool:
         """Whether the next choice is looked at: all are, until the evidence has it that they are made by lot."""
-        return self.shares[-1] < BY_LOT or self.pace.beats % SELDOM == 0
+        return self.shares[-1] < BY_LOT or self.awards % SELDOM == 0
 
     def predict_one(self, task: TaskFacts, features: np.ndarray) -> dict[str, float]:
         """Probability of winning per candidate, in the order given, summing to 1; empty without candidates."""
@@ -154,13 +163,13 @@ class WinnerModel:
             self._move(task, winner, self.features(task, posted_at, bidding) if features is None else features, slots)
         share, company = 1.0 / len(agents), _company(agents)
         self.seen[slots] += share
-        self.pace.beat(now)
+        self.awards += 1
         for agent in agents:
             self._remember(agent, share, agent == winner, now)
             for table, key in ((self.here, task.category), (self.among, company)):
                 if key is not None:
                     table.setdefault(cell_key(agent, key), Record()).add(agent == winner, share)
-        self._meet(agents)
+        self._meet(agents, winner)
         self._stay_bounded()
 
     def _views(self, task: TaskFacts, features: np.ndarray, slots: np.ndarray) -> np.ndarray:
@@ -178,17 +187,16 @@ class WinnerModel:
         chances: np.ndarray = worth / total(worth)
         return chances
 
-    def _row(
-        self, agent: str, category: str | None, company: str, now: float, unit: float, bidding: Bidding
-    ) -> tuple[float, ...]:
-        """One candidate's features, in the order of `FEATURES`; the last two are filled in for all at once."""
+    def _row(self, agent: str, category: str | None, company: str, now: float, bidding: Bidding) -> tuple[float, ...]:
+        """One candidate's features, in the order of `FEATURES`; the last three are filled in for all at once."""
         known = self.candidates.get(agent)
-        since, load, lately = NEVER, 0.0, 0.0
+        since, load, lately, fresh = NEVER, 0.0, 0.0, 0.0
         if known is not None:
-            load = known.load * faded(now - known.at, LOAD_HALF_LIFE * unit)
+            load = known.load * faded(now - known.at, LOAD_HALF_LIFE)
             lately = known.lately.odds(1.0)
             if known.last_win is not None:
-                since = max(now - known.last_win, 0.0) / unit
+                since = max(now - known.last_win, 0.0)
+                fresh = faded(since, WIN_HALF_LIFE)
         here = self.here.get(cell_key(agent, category), _NO_RECORD) if category is not None else _NO_RECORD
         among = self.among.get(cell_key(agent, company), _NO_RECORD)
         return (
@@ -199,21 +207,29 @@ class WinnerModel:
             lately,
             among.odds(1.0),
             load,
+            fresh,
+            0.0,
             0.0,
             0.0,
         )
 
-    def _met(self, agents: Sequence[str]) -> np.ndarray:
-        """How well each candidate knows the others: mean log of how often they were up for the same task."""
-        found = np.zeros(len(agents))
+    def _met(self, agents: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """(turns, familiarity) of each candidate, shapes (candidates,): how many others won when it last met them,
+        less those it won against; and the mean logarithm of how often it has met them."""
+        turns, met = np.zeros(len(agents)), np.zeros(len(agents))
         if len(agents) > MOST_TO_PAIR:
-            return found
+            return turns, met
         for n, one in enumerate(agents):
             for m in range(n):
-                often = math.log1p(self.pairs.get(_pair(one, agents[m]), 0))
-                found[n] += often
-                found[m] += often
-        return found / (len(agents) - 1)
+                pair = self.pairs.get(_pair(one, agents[m]))
+                if pair is not None:
+                    often = math.log1p(pair.met)
+                    met[n] += often
+                    met[m] += often
+                    turn = 0 if pair.won is None else 1 if pair.won == agents[m] else -1
+                    turns[n] += turn
+                    turns[m] -= turn
+        return turns / len(agents), met / (len(agents) - 1)
 
     def _slots(self, task: TaskFacts) -> np.ndarray:
         """Where the words' effects for each candidate lie, shape (candidates, words)."""
@@ -248,19 +264,22 @@ class WinnerModel:
 
     def _remember(self, agent: str, share: float, won: bool, now: float) -> None:
         known = self.candidates.pop(agent, None) or Candidate(at=now)
-        known.load = known.load * faded(now - known.at, LOAD_HALF_LIFE * self.pace.unit) + 1.0
+        known.load = known.load * faded(now - known.at, LOAD_HALF_LIFE) + 1.0
         known.at, known.won_last = max(known.at, now), won
         known.lately.add(won, share, KEEP)
         if won:
             known.last_win = now
         self.candidates[agent] = known
 
-    def _meet(self, agents: Sequence[str]) -> None:
-        if len(agents) <= MOST_TO_PAIR:
-            for n, one in enumerate(agents):
-                for other in agents[:n]:
-                    key = _pair(one, other)
-                    self.pairs[key] = self.pairs.get(key, 0) + 1
+    def _meet(self, agents: Sequence[str], winner: str) -> None:
+        if len(agents) > MOST_TO_PAIR:
+            return
+        for n, one in enumerate(agents):
+            for other in agents[:n]:
+                pair = self.pairs.setdefault(_pair(one, other), Pair())
+                pair.met += 1
+                if winner in (one, other):
+                    pair.won = winner
 
     def _stay_bounded(self) -> None:
         forget_oldest(self.candidates, MAX_AGENTS)

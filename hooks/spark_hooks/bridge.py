@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from spark_hooks import fields as checks
 from spark_hooks.cleaning import class_name
-from spark_hooks.errors import InvalidEvent
+from spark_hooks.errors import InvalidEvent, meant_for_the_host
 from spark_hooks.events import EVENT_TYPES, CustomEvent, Event, bare, build, changed, checked, fresh, name_of
 from spark_hooks.plugins import Plugins
 from spark_hooks.records import Receipt
@@ -20,6 +20,9 @@ from spark_hooks.signals import SIGNALS
 
 _ENVELOPE = frozenset({"event", "event_id", "source", "time"})
 _CLASSES = frozenset({*EVENT_TYPES.values(), CustomEvent})
+
+_FIRST = 10**9
+"""Ids count from here on: all of one length, so that they grow as texts, and none is padded, which takes its time."""
 
 MAX_REASONS = 500
 """Different reasons of refusals that are told apart."""
@@ -37,10 +40,10 @@ class Stamp:
         process = os.getpid()
         own = self._by_process.get(process)
         if own is None:  # setdefault, because two threads of a child may both come here
-            new = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(1)
+            new = f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}", itertools.count(_FIRST)
             own = self._by_process.setdefault(process, new)
         writer, count = own
-        return f"{writer}-{next(count):08x}", writer
+        return f"{writer}-{next(count)}", writer
 
 
 class Bridge:
@@ -83,7 +86,7 @@ class Bridge:
         given = fields.get("event_id")
         try:
             event = self._event(cls, event_id, writer, fields)
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:  # a stranger's value may raise anything, an exit too
             if self._plugins.strict:
@@ -156,7 +159,7 @@ def _receiver(bridge: Bridge, cls: type[Event]) -> Callable[..., Receipt | None]
             return None
         try:
             return bridge.receive(cls, fields)
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:  # ours: it is neither the sender's doing nor its concern
             return bridge.failed(cls, error)

@@ -15,6 +15,8 @@ from datetime import date, datetime
 from enum import Enum
 from typing import TypeVar
 
+from spark_hooks.errors import meant_for_the_host
+
 MAX_TEXT = 64 * 1024
 """Longest text kept, in bytes of UTF-8."""
 MAX_ID = 512
@@ -103,7 +105,7 @@ class _Plainer:
             return value if math.isfinite(value) else None  # type: ignore[arg-type]
         try:
             return self._odd(value, depth)
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException:  # a stranger's method may raise anything, an exit too
             return self._text(_unknown(value))
@@ -164,7 +166,7 @@ def _unknown(value: object) -> str:
         if isinstance(value, int) and abs(value) > _MAX_INT:  # str() of a huge int is refused by the interpreter
             return hex(value)[:MAX_ID]
         return text(str(value))
-    except KeyboardInterrupt:
+    except meant_for_the_host():
         raise
     except BaseException:
         return f"[unprintable {class_name(value)}]"

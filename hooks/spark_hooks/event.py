@@ -10,7 +10,7 @@ import msgspec
 
 from spark_hooks import fields as f
 from spark_hooks.cleaning import class_name
-from spark_hooks.errors import InvalidEvent
+from spark_hooks.errors import InvalidEvent, meant_for_the_host
 
 E = TypeVar("E", bound="Event")
 
@@ -98,7 +98,7 @@ class Event(
                     _set(self, name, checked)
         except f.Refused as refusal:
             raise InvalidEvent(name_of(type(self)), name, str(refusal)) from None
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:  # a stranger's value may raise anything, an exit too
             raise InvalidEvent(name_of(type(self)), name, f"cannot be read: {class_name(error)}") from None

@@ -20,6 +20,7 @@ __all__ = [
     "BidSubmitted",
     "CustomEvent",
     "Event",
+    "RecommendationGiven",
     "TaskAssigned",
     "TaskCompleted",
     "TaskFailed",
@@ -169,6 +170,29 @@ class ToolExecuted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="to
     duration_ms: float | None = None
 
 
+class RecommendationGiven(Event, frozen=True, kw_only=True, omit_defaults=True, tag="recommendation_given"):
+    """A coordinator asked whom to give a task to, and was told; Spark itself sends it."""
+
+    type: ClassVar[str] = "recommendation_given"
+    checks: ClassVar[Mapping[str, f.Check]] = {
+        "task_id": f.identifier,
+        "agent_id": f.identifier,
+        "candidates": f.identifiers,
+        "propensities": f.fractions,
+        "chances": f.fractions,
+    }
+    required: ClassVar[tuple[str, ...]] = ("task_id", "agent_id")
+
+    task_id: str
+    agent_id: str
+    """The choice."""
+    candidates: tuple[str, ...] = ()
+    propensities: tuple[float, ...] = ()
+    """The chance each candidate had of being the choice, in their order."""
+    chances: tuple[float, ...] = ()
+    """Each candidate's probability of success, in their order."""
+
+
 def _own_type(value: object) -> str:
     """A type of the swarm's own, in its bare form."""
     name = bare(f.identifier(value))
@@ -211,6 +235,7 @@ AnyEvent = (
     | AgentJoined
     | AgentLeft
     | ToolExecuted
+    | RecommendationGiven
     | CustomEvent
 )
 """Every class of event; a decoder of this type gives back what an encoder was given."""
@@ -226,6 +251,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         AgentJoined,
         AgentLeft,
         ToolExecuted,
+        RecommendationGiven,
     )
 }
 """The declared types: bare name -> class. Any other type is a `CustomEvent`."""

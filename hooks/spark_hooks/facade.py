@@ -9,6 +9,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
+from spark_hooks.errors import meant_for_the_host
 from spark_hooks.events import Event, TaskPosted
 from spark_hooks.guarded import Guarded
 from spark_hooks.plugins import Plugins
@@ -27,6 +28,8 @@ class Hooks:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
+        self.recommended: Callable[[str, Sequence[Recommendation]], object] = _nobody_is_told
+        """Told of every recommendation that was given: the task's id, and the answer."""
 
     def register(self, plugin: object, name: str | None = None) -> str:
         """Take a plugin in; return its name. Raises `InvalidPlugin`, and says why."""
@@ -62,7 +65,11 @@ class Hooks:
 
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None = None) -> list[Recommendation]:
         """Who should get a task, the choice first; `candidates` default to the task's own. Empty when nobody knows."""
-        return self._safe("recommend", [], lambda: self._recommended(task, candidates))
+        nobody: list[Recommendation] = []
+        found = self._safe("recommend", nobody, lambda: self._recommended(task, candidates))
+        if found:
+            self._safe("recommend", None, lambda: self.recommended(_id_of(task), found))
+        return found
 
     def _recommended(self, task: TaskPosted | str, candidates: Sequence[str] | None) -> list[Recommendation]:
         for plugin, answer in self._plugins.ask("recommend", task=task, candidates=candidates):
@@ -109,7 +116,7 @@ class Hooks:
         for plugin, answer in self._plugins.ask("advisory_detectors"):
             try:
                 brought = list(islice(answer, MAX_DETECTORS))
-            except KeyboardInterrupt:
+            except meant_for_the_host():
                 raise
             except BaseException as error:
                 self._plugins.failed(plugin, "advisory_detectors", error)
@@ -132,7 +139,7 @@ class Hooks:
                 records = list(cast("Sequence[object]", answer))
                 if all(issubclass(type(record), kind) for record in records):
                     return [sound(cast("R", record)) for record in records]
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:
             self._plugins.failed(plugin, hook, error)
@@ -144,7 +151,7 @@ class Hooks:
         """What is answered, or nothing, when something of our own failed on the way."""
         try:
             return answer()
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:
             if self._plugins.strict:
@@ -155,6 +162,10 @@ class Hooks:
 
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
+
+
+def _nobody_is_told(task_id: str, found: Sequence[Recommendation]) -> None:
+    """Where nothing is captured."""
 
 
 class _Timed:
@@ -214,7 +225,7 @@ def _guarded(thing: Any) -> Guarded | None:
             if not all(isinstance(one, str) for one in watches):
                 return None
         return Guarded(thing, str.__str__(name), watches)
-    except KeyboardInterrupt:
+    except meant_for_the_host():
         raise
     except BaseException:
         return None

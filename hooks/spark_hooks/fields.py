@@ -46,6 +46,8 @@ def identifiers(value: object) -> tuple[str, ...]:
     """Several ids, each once, in the order given; None is none."""
     if value is None:
         return ()
+    if (everyday := _everyday(value)) is not None:
+        return everyday
     if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
         value = cleaning.plain(value)
         if not isinstance(value, list):
@@ -54,6 +56,18 @@ def identifiers(value: object) -> tuple[str, ...]:
     if len(ids) > cleaning.MAX_ITEMS:
         raise Refused(f"must have at most {cleaning.MAX_ITEMS} entries")
     return tuple(dict.fromkeys(ids))
+
+
+def _everyday(value: object) -> tuple[str, ...] | None:
+    """Ids with nothing to clean, each once; None for all else. Decided in few steps: between two events the processor
+    forgets what it needs for each, and the ids lie anywhere in memory."""
+    if (type(value) is not list and type(value) is not tuple) or len(value) > cleaning.MAX_ITEMS:
+        return None
+    ids: tuple[object, ...] = tuple(value)  # a list may change meanwhile
+    for one in ids:
+        if type(one) is not str or not one or len(one) > 256 or not one.isprintable() or one.isspace():
+            return None
+    return tuple(dict.fromkeys(ids))  # type: ignore[arg-type]
 
 
 def number(value: object) -> float:
@@ -79,6 +93,22 @@ def amount(value: object) -> float:
     if value < 0:
         raise Refused("must not be negative")
     return value
+
+
+def fractions(value: object) -> tuple[float, ...]:
+    """Several numbers from 0 to 1; None is none."""
+    if value is None:
+        return ()
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        value = cleaning.plain(value)
+        if not isinstance(value, list):
+            raise Refused("must be a list of numbers")
+    found = tuple(number(one) for one in itertools.islice(value, cleaning.MAX_ITEMS + 1))
+    if len(found) > cleaning.MAX_ITEMS:
+        raise Refused(f"must have at most {cleaning.MAX_ITEMS} entries")
+    if any(not 0.0 <= one <= 1.0 for one in found):
+        raise Refused("must lie between 0 and 1")
+    return found
 
 
 def flag(value: object) -> bool:

@@ -18,7 +18,7 @@ import pluggy
 
 from spark_hooks import specs
 from spark_hooks.breaker import BUDGET_S, Breaker
-from spark_hooks.errors import InvalidPlugin
+from spark_hooks.errors import InvalidPlugin, meant_for_the_host
 from spark_hooks.events import CustomEvent, Event, apart
 from spark_hooks.records import Receipt
 
@@ -119,7 +119,7 @@ class Plugins:
             try:
                 plugin = entry.load()
                 self._take_in(plugin() if inspect.isclass(plugin) else plugin, entry.name, frozenset())
-            except KeyboardInterrupt:
+            except meant_for_the_host():
                 raise
             except BaseException as error:
                 self.failed(entry.name, "load", error)
@@ -155,7 +155,7 @@ class Plugins:
         for call in self._calls[hook]:
             try:
                 answer = call.function(*[value for _ in call.arguments])
-            except KeyboardInterrupt:
+            except meant_for_the_host():
                 raise
             except BaseException as error:
                 told = error if self.strict else f"{type(error).__name__} was raised; the text is withheld"
@@ -189,7 +189,7 @@ class Plugins:
             return self._guarded(call, {"event": event, "coordinator": coordinator})
         try:
             return call.function(event)
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:
             self.failed(call.plugin, call.hook, error)
@@ -200,7 +200,7 @@ class Plugins:
         try:
             trusted = call.breaker is None
             return call.function(*[values[name] if trusted else _own(values[name]) for name in call.arguments])
-        except KeyboardInterrupt:
+        except meant_for_the_host():
             raise
         except BaseException as error:  # a plugin that exits or is cancelled is a plugin that failed
             self.failed(call.plugin, call.hook, error)

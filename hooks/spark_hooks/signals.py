@@ -25,6 +25,7 @@ task_failed = Signal("An attempt failed. Policy: closes like task_completed; wit
 agent_joined = Signal("An agent is there to take work. Policy: may be repeated; the newest word counts.")
 agent_left = Signal("An agent takes no more work. Policy: its record is kept.")
 tool_executed = Signal("An agent used a tool. Policy: counted for the agent; closes no attempt.")
+recommendation_given = Signal("A recommendation was asked for and given. Policy: Spark sends it; opens no attempt.")
 custom = Signal("Any event of the swarm's own: type=, subject= and data. Policy: kept whole, interpreted by nobody.")
 
 SIGNALS: Mapping[str, Signal] = {
@@ -36,6 +37,7 @@ SIGNALS: Mapping[str, Signal] = {
     "agent_joined": agent_joined,
     "agent_left": agent_left,
     "tool_executed": tool_executed,
+    "recommendation_given": recommendation_given,
     "custom": custom,
 }
 """All signals by name: a closed list, so that a misspelt name is an error where it stands."""

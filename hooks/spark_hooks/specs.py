@@ -18,6 +18,7 @@ from spark_hooks.events import (
     BidSubmitted,
     CustomEvent,
     Event,
+    RecommendationGiven,
     TaskAssigned,
     TaskCompleted,
     TaskFailed,
@@ -72,6 +73,10 @@ class Notifications:
     @hookspec
     def tool_executed(self, event: ToolExecuted, coordinator: object) -> None:
         """An agent used a tool."""
+
+    @hookspec
+    def recommendation_given(self, event: RecommendationGiven, coordinator: object) -> None:
+        """A coordinator was told whom to give a task to."""
 
     @hookspec
     def custom(self, event: CustomEvent, coordinator: object) -> None:

@@ -112,8 +112,8 @@ class Capture:
         self._inherited: list[Draining] = []
         self._told: Mapping[str, int] = {}
         self._next_try = 0.0
-        self._closed = False
-        self._opening = threading.Lock()
+        self._closed = self._begins = False
+        self._opening = threading.RLock()
         self._open()
         forks.renew(self)
 
@@ -164,12 +164,13 @@ class Capture:
 
     def renew(self) -> None:
         """In a child, right after the fork: journal and drainer are the parent's; ours begin with the first event."""
-        self._opening = threading.Lock()  # the parent's may be held by a thread that is not here
+        self._opening = threading.RLock()  # the parent's may be held by a thread that is not here
         if self._journal is not None:
             self._journal.disown()
         if self._draining is not None:
             self._inherited.append(self._draining)
         self._journal = self._draining = None
+        self._begins = False
         self._told = self.tallies()  # so far, and told to the store by the parent
         self._crew.renew(self._opened_late)
 
@@ -189,8 +190,13 @@ class Capture:
     def _opened_late(self) -> Journal | None:
         """The journal, if it can be opened now: after a fork, or when it could not be before; tried once in a while."""
         with self._opening:
-            if self._journal is None and not self._closed and time.monotonic() >= self._next_try:
-                self._open()
+            due = not (self._closed or self._begins) and time.monotonic() >= self._next_try
+            if self._journal is None and due:
+                self._begins = True  # a signal's handler may send meanwhile, too
+                try:
+                    self._open()
+                finally:
+                    self._begins = False
             return self._journal
 
     def _drop(self, event: Event, reason: str) -> Receipt:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from spark_plugin.capture.carrier import Carrier
 from spark_plugin.capture.counts import NOTHING, Ingested
+from spark_plugin.capture.helper import Helper
 from spark_plugin.capture.journal import Journal
 
 log = logging.getLogger("spark.capture")
 
 
-class Drainer(threading.Thread):
+class Drainer(Helper):
     """Drains the sets of dead processes first, then this process's own, until told to stop.
 
     `tallies` tells the counts that never become events (rejected, dropped, plugin errors), as totals of this process;
@@ -30,7 +30,7 @@ class Drainer(threading.Thread):
         tallies: Callable[[], Mapping[str, int]],
         told: Mapping[str, int],
     ) -> None:
-        super().__init__(name="spark-drainer", daemon=True)
+        super().__init__("spark-drainer")
         self.total: Ingested = NOTHING
         """What became of this process's own records."""
         self._journal = journal
@@ -38,28 +38,19 @@ class Drainer(threading.Thread):
         self._tallies = tallies
         self._told = Counter(told)
         self._drained = 0
-        self._stop_asked = False
-        self._changed = threading.Condition()
 
     def flush(self, timeout: float | None) -> bool:
         """Wait until all that was journaled before the call is stored and projected.
 
         False when that took longer than `timeout` seconds, or when the store failed meanwhile.
         """
-        with self._changed:
+        with self.changed:
             target, failures = self._journal.appended, self._carrier.failures
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self._done(target) or self._carrier.failures > failures or self._ended(), timeout
+            self.changed.notify_all()
+            self.changed.wait_for(
+                lambda: self._done(target) or self._carrier.failures > failures or self.ended, timeout
             )
             return self._done(target)
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Drain what is there, once, and end."""
-        with self._changed:
-            self._stop_asked = True
-            self._changed.notify_all()
-        self.join(timeout)
 
     @property
     def trouble(self) -> str | None:
@@ -75,12 +66,12 @@ class Drainer(threading.Thread):
         """What is new in the tallies and not yet among the store's counters."""
         return news(self._tallies(), self._told)
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Drain until told to stop, then seal the journal and drain what is left in it."""
-        while not self._stop_asked:
+        while not self.stop_asked:
             with contextlib.suppress(BaseException):
                 if not self._move():
-                    self._rest(self._carrier.pause_s)
+                    self.rest(self._carrier.pause_s)
         try:
             self._end()
         except BaseException:
@@ -92,13 +83,11 @@ class Drainer(threading.Thread):
             pass
         self._carrier.close()
         self._journal.close(drained=self.lag == 0)
-        with self._changed:
-            self._changed.notify_all()
 
     def _move(self) -> int:
         moved = self._carrier.attempt(self._step)
-        with self._changed:
-            self._changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
         return moved
 
     def _step(self) -> int:
@@ -113,20 +102,12 @@ class Drainer(threading.Thread):
         elif untold := self.untold():
             self._carrier.tell(untold)
             self._told.update(untold)
-        with self._changed:
+        with self.changed:
             self._drained += len(payloads)
         return len(payloads)
 
-    def _rest(self, seconds: float) -> None:
-        with self._changed:
-            if not self._stop_asked:
-                self._changed.wait(seconds)
-
     def _done(self, target: int) -> bool:
         return self._drained >= target
-
-    def _ended(self) -> bool:
-        return self.ident is not None and not self.is_alive()
 
 
 def news(totals: Mapping[str, int], told: Mapping[str, int]) -> dict[str, int]:

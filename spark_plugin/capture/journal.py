@@ -82,7 +82,7 @@ class Journal:
         self._terms = terms
         self._most = max(MIN_SEGMENTS, terms.max_bytes // SEGMENT_BYTES)
         self._make = make
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may send in the middle of a send
         self._segments: deque[Segment] = deque()
         self._spare: Segment | None = None
         self._numbers = itertools.count(1)  # asked by several threads at a time
@@ -90,6 +90,7 @@ class Journal:
         self._no_room_until = 0.0
         self._sealed = False
         self._read_to = FIRST  # in the oldest segment
+        self._reads: int | None = None  # the thread that makes room
         self._gone = UNTOUCHED  # of the segments that are gone
         try:
             self._segments.append(self._new_segment())
@@ -101,12 +102,13 @@ class Journal:
     def append(self, payload: bytes, *, wait: bool = True) -> None:
         """Take one record in. Raises `RecordTooLarge`, `JournalFull`, `JournalSealed`, or `OSError` from the disk.
 
-        Without `wait`, it does not wait for room, whatever the journal's terms are.
+        Without `wait`, it does not wait for room, whatever the journal's terms are; neither does the thread that drains
+        it, where a plugin sends.
         """
         if len(payload) > MAX_RECORD:
             raise RecordTooLarge(f"{len(payload)} bytes, at most {MAX_RECORD} are kept")
         while (place := self._taken_in(payload)) is None:
-            if self._terms.on_full == "drop" or not wait:
+            if self._terms.on_full == "drop" or not wait or self._reads == threading.get_ident():
                 raise JournalFull(self._terms.max_bytes)
             time.sleep(BLOCK_S)  # until the drainer has made room, or the journal is sealed
         if self._terms.durable:
@@ -140,12 +142,13 @@ class Journal:
         """What a worker has drained, and what became of it."""
         with self._lock:
             found = self._gone
-            for segment in self._segments:
+            for segment in tuple(self._segments):
                 found = found.plus(segment.drained)
             return found
 
     def read(self, limit: int) -> tuple[list[bytes], int]:
         """Up to `limit` of the oldest records, and where they end, for `release`; they stay until released."""
+        self._reads = threading.get_ident()
         with self._lock:
             segment = self._segments[0]
             written = segment.end
@@ -211,7 +214,7 @@ class Journal:
                 raise JournalSealed
             segment = self._segments[-1]
             end = segment.append(payload)
-            if end is None and self._roll():
+            if end is None and self._roll(segment):
                 segment = self._segments[-1]
                 end = segment.append(payload)
             if end is None:
@@ -219,14 +222,18 @@ class Journal:
             self.appended += 1
             return segment, end
 
-    def _roll(self) -> bool:
+    def _roll(self, full: Segment) -> bool:
         """Go on in the next segment; False when the bound is reached."""
         if len(self._segments) >= self._most:
             self._forget()
             if len(self._segments) >= self._most:
                 return False
-        self._segments.append(self._spare or self._new_segment())
-        self._spare = None
+        spare, self._spare = self._spare, None
+        following = spare or self._new_segment()
+        if self._segments[-1] is full:
+            self._segments.append(following)
+        else:  # a signal's handler that sends was quicker
+            following.remove()
         return True
 
     def _forget(self) -> None:

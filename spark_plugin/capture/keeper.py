@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
@@ -15,6 +14,7 @@ from typing import NamedTuple, Protocol
 from spark_plugin.capture.counts import Ingested
 from spark_plugin.capture.drainer import news
 from spark_plugin.capture.duty import on_duty
+from spark_plugin.capture.helper import Helper
 from spark_plugin.capture.journal import Journal
 from spark_plugin.capture.record import Told, encode
 
@@ -99,7 +99,7 @@ class Telling(NamedTuple):
     arrives: int
 
 
-class Keeper(threading.Thread):
+class Keeper(Helper):
     """Keeps the next segment ready, lets go of drained ones, tells the tallies, and sees to it that there is a worker.
 
     `tallies` and `told`: as for the drainer.
@@ -108,7 +108,7 @@ class Keeper(threading.Thread):
     def __init__(
         self, journal: Journal, staff: Staff, *, tallies: Callable[[], Mapping[str, int]], told: Mapping[str, int]
     ) -> None:
-        super().__init__(name="spark-keeper", daemon=True)
+        super().__init__("spark-keeper")
         self.trouble: str | None = None
         """Why events are not being stored; None when they are."""
         self._journal = journal
@@ -119,7 +119,6 @@ class Keeper(threading.Thread):
         self._moved = 0
         self._looks = 0
         self._next_look = 0.0
-        self._stopped = threading.Event()
 
     def flush(self, timeout: float | None) -> bool:
         """Wait until the worker has stored and projected all that was journaled before the call.
@@ -130,15 +129,10 @@ class Keeper(threading.Thread):
         end = None if timeout is None else time.monotonic() + timeout
         while self._journal.drained.records < target:
             troubled = self.trouble is not None and self._looks > looks  # seen since the call, not before
-            if troubled or not self.is_alive() or (end is not None and time.monotonic() > end):
+            if troubled or self.ended or self.ident is None or (end is not None and time.monotonic() > end):
                 return False
             time.sleep(FLUSH_POLL_S)
         return True
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Have what is there drained, if there is a worker, and end."""
-        self._stopped.set()
-        self.join(timeout)
 
     @property
     def lag(self) -> int:
@@ -155,9 +149,10 @@ class Keeper(threading.Thread):
         said = self._telling
         return news(self._tallies(), said.after if self._journal.drained.records >= said.arrives else said.before)
 
-    def run(self) -> None:
-        """Keep until told to stop; then wait for what is left to be drained."""
-        while not self._stopped.wait(ROUND_S):
+    def work(self) -> None:
+        """Keep until told to stop; then wait for what is left to be drained, if there is a worker."""
+        while not self.stop_asked:
+            self.rest(ROUND_S)
             try:
                 self._round()
             except Exception as error:

@@ -2,7 +2,7 @@
 
 It begins with a magic number, the offset up to which its records are stored, and what became of those, counted: eight
 bytes each. A record is its length and checksum (CRC-32), four bytes each, then the payload; all little endian. The
-length is written last, so that a reader never meets half a record; the first length of zero is the end.
+first length of zero is the end; a record whose checksum is wrong is still being written, or was when its process died.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from spark_plugin.capture.counts import UNTOUCHED, Drained, Ingested
 
 MAGIC = b"SPARKJ01"
 _HEAD = struct.Struct("<II")
-_LENGTH = struct.Struct("<I")
-_CHECKSUM = struct.Struct("<I")
 _OFFSET = struct.Struct("<Q")
 _COUNTS = struct.Struct("<4Q")
 _COUNTS_AT = len(MAGIC) + _OFFSET.size
@@ -186,22 +184,28 @@ class Segment(SegmentFile):
         self.synced = FIRST
         """Up to where the records are known to be on the disk."""
         self._turn = threading.Condition()
-        self._syncing = False
+        self._syncing: int | None = None  # the thread that does
         self._broken = False
         self._at_hand = 0
         _OFFSET.pack_into(self._bytes, len(MAGIC), FIRST)
         self._bytes[: len(MAGIC)] = MAGIC  # last: a reader in another process begins when it sees it
 
     def append(self, payload: bytes) -> int | None:
-        """Copy one record in; return where it ends, None when there is no room. The caller holds the journal's lock."""
-        start, length = self.end, len(payload)
-        body = start + _HEAD.size
-        end = body + length
+        """Copy one record in; return where it ends, None when there is no room. The caller holds the journal's lock.
+
+        A signal's handler that sends comes between any two calls of the thread it interrupts, lock or no lock: from the
+        last look at the end on nothing is called, so that it comes before the record or behind it.
+        """
+        record = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+        while True:
+            start = self.end
+            end = start + len(record)
+            place = slice(start, end)
+            if self.end == start:
+                break
         if end > self.size or self._broken:
             return None
-        self._bytes[body:end] = payload
-        _CHECKSUM.pack_into(self._bytes, start + 4, zlib.crc32(payload))
-        _LENGTH.pack_into(self._bytes, start, length)
+        self._bytes[place] = record
         self.end = end
         return end
 
@@ -217,25 +221,27 @@ class Segment(SegmentFile):
     def sync(self, upto: int | None = None) -> None:
         """Return when all is on the disk, or the records up to an offset: whoever comes first syncs for all who wait.
 
-        Raises `OSError`. One that was removed needs no sync.
+        Raises `OSError`. One that was removed needs no sync. Called again by a signal's handler in the middle of it, it
+        does not wait for the thread that runs the handler.
         """
+        own = threading.get_ident()
         with self._turn:  # one at a time: of two at once, only one would be told of a failure
-            self._turn.wait_for(lambda: not self._syncing or self._needs_no_sync(upto))
+            self._turn.wait_for(lambda: self._syncing in (None, own) or self._needs_no_sync(upto))
             if self._needs_no_sync(upto):
                 return
             if self._broken:
                 raise OSError(errno.EIO, "an earlier sync failed")
-            self._syncing, end = True, self.end
+            before, self._syncing, end = self._syncing, own, self.end
         try:
             self._medium.sync()
-            self.synced = end
+            self.synced = max(self.synced, end)
         except OSError:
             if not self._removed:  # meanwhile
                 self._broken = True
                 raise
         finally:
             with self._turn:
-                self._syncing = False
+                self._syncing = before
                 self._turn.notify_all()
 
     def _needs_no_sync(self, upto: int | None) -> bool:

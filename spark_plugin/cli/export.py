@@ -18,6 +18,9 @@ AfterOption = Annotated[int, typer.Option("--after", min=0, help="Begin behind t
 def export(output: OutputOption = None, after: AfterOption = 0, store: StoreOption = None) -> None:
     """The events as CloudEvents JSON Lines; `spark replay` reads them back. Ends by saying where to go on from."""
     with reading(store) as spark:
+        if after > (newest := spark.events.count()):
+            reason = "was it set aside and begun anew? see `spark doctor`"
+            raise BadInput(f"--after {after}: the store ends at position {newest}; {reason}")
         if output is None:
             last = _written(spark.events.export(after=after), sys.stdout.buffer, after)
         else:

@@ -49,6 +49,8 @@ def status(store: StoreOption = None, as_json: JsonOption = False) -> None:
         rows.add_row("outcomes that belong to no attempt", f"{known['unmatched']:,}")
     out.print(rows)
     out.print(verdict(known["predictions"]))
+    if (line := advantage(known["recommendations"])) is not None:
+        out.print(line)
     out.print("Capture: " + ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in known["capture"].items()))
     if known["trouble"]:
         out.print(f"Events are not being stored: {known['trouble']}")
@@ -58,13 +60,30 @@ def verdict(scores: dict[str, Any]) -> str:
     """One line on whether the forecasts are worth anything."""
     if not scores["evaluated"] or scores["skill"] is None:
         return "Forecasts: none has met its outcome yet."
-    skill = scores["skill"]
-    word = "better than" if skill > 0 else "no better than"
-    return (
-        f"Forecasts: {word} the base rate over {scores['evaluated']:,} attempts (log loss {number(scores['log_loss'])} "
-        f"against {number(scores['base_rate_log_loss'])}, skill {skill:+.1%}, "
-        f"calibration error {number(scores['ece'])})."
+    skill, interval = scores["skill"], scores.get("skill_interval")
+    sure = interval is None or interval[0] > 0.0 or interval[1] < 0.0
+    word = (
+        "not yet told from" if not sure else "worth their while: better than" if skill > 0 else "worth nothing beside"
     )
+    range_ = "" if interval is None else f" (95% {interval[0]:+.1%} to {interval[1]:+.1%})"
+    return (
+        f"Forecasts: {word} the base rate over {scores['evaluated']:,} attempts; skill {skill:+.1%}{range_}, log loss "
+        f"{number(scores['log_loss'])} against {number(scores['base_rate_log_loss'])} for the base rate and "
+        f"{number(scores.get('agent_rate_log_loss'))} for each agent's own, calibration error {number(scores['ece'])}."
+    )
+
+
+def advantage(told: dict[str, Any]) -> str | None:
+    """One line on what following the recommendations was worth; None where none was given."""
+    if not told["asked"]:
+        return None
+    line = f"Recommendations: {told['asked']:,} given, {told['followed']:,} followed"
+    if told["success"] is not None:
+        line += f", of which {told['success']:.1%} succeeded"
+    if told["gain_interval"] is not None:
+        low, high = told["gain_interval"]
+        line += f"; {told['gain']:+.1%} success over an even choice (95% {low:+.1%} to {high:+.1%})"
+    return line + "."
 
 
 def timeline(

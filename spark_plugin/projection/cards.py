@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import msgspec
+
 from spark_eidos import AwardForecast, Forecast, Mean, TaskFacts, facts
 from spark_eidos.bounds import forget_oldest
-from spark_hooks.events import TaskPosted
+from spark_hooks.events import RecommendationGiven, TaskPosted
 
 EVIDENCE = 5
 """Event ids kept as evidence, per kind."""
@@ -85,6 +87,22 @@ class CategoryCard:
     recent_awards: list[str] = field(default_factory=list)
 
 
+class Recommended(msgspec.Struct, frozen=True):
+    """A recommendation as it was given: the choice, and each candidate's chance of being it, and of success."""
+
+    agent_id: str
+    propensities: dict[str, float] = {}
+    chances: dict[str, float] = {}
+
+    @classmethod
+    def of(cls, event: RecommendationGiven) -> Recommended:
+        """As an event tells it; lists that do not fit the candidates tell nothing."""
+        names = event.candidates
+        told = (event.propensities, event.chances)
+        shares, chances = (dict(zip(names, one, strict=False)) if len(one) == len(names) else {} for one in told)
+        return cls(event.agent_id, shares, chances)
+
+
 @dataclass(slots=True)
 class Attempt:
     """One assignment whose outcome is not known yet. `scores`: of winner and bid, known since the award."""
@@ -93,6 +111,8 @@ class Attempt:
     forecast: AwardForecast
     bid: float | None
     scores: dict[str, float]
+    followed: Recommended | None = None
+    """The recommendation that this assignment followed."""
 
 
 @dataclass(slots=True)
@@ -112,8 +132,10 @@ class TaskCard:
     facts: TaskFacts = field(default_factory=TaskFacts)
     """What the models know of it; nothing before it is posted."""
     posted_at: float = 0.0
-    """In the log's time."""
+    """In the swarm's own time."""
     forecast: Forecast | None = None
+    recommended: Recommended | None = None
+    """The last recommendation since the last award."""
     bids: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
     open: list[Attempt] = field(default_factory=list)
@@ -121,7 +143,7 @@ class TaskCard:
     """The agents that were awarded the task, in that order."""
 
     def post(self, event: TaskPosted, now: float) -> None:
-        """Take in what was posted, at `now` of the log's time."""
+        """Take in what was posted, at `now` of the swarm's own time."""
         self.posted, self.posted_at = True, now
         self.candidates, self.category, self.reserve = event.candidates, event.category, event.reserve
         self.facts = facts(event.task_id, event.description, event.candidates, event.category, event.reserve)
@@ -133,7 +155,7 @@ class TaskCard:
 
     def assign(self, attempt: Attempt) -> list[Attempt]:
         """A new attempt begins; it closes no other. Returns those given up because too many are open."""
-        self.attempts = attempt.number
+        self.attempts, self.recommended = attempt.number, None
         if self.status == "failed":
             self.status = "open"
         self.tried[attempt.forecast.agent_id] = None

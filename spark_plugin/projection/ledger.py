@@ -14,6 +14,7 @@ import msgspec
 from spark_eidos import VERSION, AwardForecast, Forecast
 from spark_hooks import Interval
 from spark_plugin.projection import importance
+from spark_plugin.projection.cards import Attempt, Recommended
 from spark_plugin.store import DerivedRow
 
 FORECAST, AWARD, SCORE = "prediction", "award_prediction", "prediction_scored"
@@ -30,7 +31,7 @@ class ForecastRow(msgspec.Struct, frozen=True):
     success: dict[str, Probability]
     bid: Interval | None
     at: float = 0.0
-    """In the log's time."""
+    """In the swarm's own time."""
     model: str = VERSION
 
     def forecast(self) -> Forecast:
@@ -50,6 +51,7 @@ class AwardRow(msgspec.Struct, frozen=True):
     experts: tuple[float, ...] = ()
     duration: Interval | None = None
     cost: Interval | None = None
+    followed: Recommended | None = None
     model: str = VERSION
 
     def forecast(self) -> AwardForecast:
@@ -60,20 +62,26 @@ class AwardRow(msgspec.Struct, frozen=True):
         )
 
     @classmethod
-    def of(cls, attempt: int, made: AwardForecast, bid: float | None, scores: dict[str, float]) -> AwardRow:
-        """The row of a forecast."""
+    def of(cls, attempt: Attempt) -> AwardRow:
+        """The row of an attempt."""
+        made = attempt.forecast
         return cls(
-            attempt,
+            attempt.number,
             made.agent_id,
             made.success,
             made.base_rate,
-            bid,
-            scores,
+            attempt.bid,
+            attempt.scores,
             made.agent_rate,
             made.experts,
             made.duration,
             made.cost,
+            attempt.followed,
         )
+
+    def attempt_made(self) -> Attempt:
+        """The attempt it tells of."""
+        return Attempt(self.attempt, self.forecast(), self.bid, self.scores, self.followed)
 
 
 class ScoreRow(msgspec.Struct, frozen=True):
@@ -123,3 +131,7 @@ def read(row: DerivedRow, cls: type[Row]) -> Row | None:
         return msgspec.json.decode(row.data, type=cls)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
+
+
+for _row in (ForecastRow, AwardRow, ScoreRow):
+    msgspec.json.Decoder(_row)  # looked at once, before threads do so at the same time: the process would die of it

@@ -20,6 +20,7 @@ from spark_hooks.events import (
     AgentLeft,
     BidSubmitted,
     Event,
+    RecommendationGiven,
     TaskAssigned,
     TaskCompleted,
     TaskFailed,
@@ -27,7 +28,15 @@ from spark_hooks.events import (
 )
 from spark_hooks.views import Detector, Touched
 from spark_plugin.projection import importance, ledger, tasks
-from spark_plugin.projection.cards import MAX_CATEGORIES, AgentCard, Attempt, CategoryCard, TaskCard, remember
+from spark_plugin.projection.cards import (
+    MAX_CATEGORIES,
+    AgentCard,
+    Attempt,
+    CategoryCard,
+    Recommended,
+    TaskCard,
+    remember,
+)
 from spark_plugin.projection.memories import consolidate
 from spark_plugin.projection.park import Parked, is_early, opens
 from spark_plugin.projection.state import MAX_WAITED, State
@@ -179,6 +188,8 @@ class Projector:
             return self._assigned(event)
         if isinstance(event, (TaskCompleted, TaskFailed)):
             return self._outcome(event)
+        if isinstance(event, RecommendationGiven):
+            return self._recommended(event)
         return self._other(event)
 
     def _posted(self, event: TaskPosted) -> float:
@@ -186,7 +197,7 @@ class Projector:
         if card.posted:
             self.state.counts.reposted += 1
             return importance.score(event.type)
-        card.post(event, self.state.time)
+        card.post(event, self.state.own_time)
         new = event.category is not None and event.category not in self.state.categories
         if event.category is not None:
             self._category(event.category).posted += 1
@@ -221,17 +232,19 @@ class Projector:
         made = ledger.find(self._recorded, ledger.AwardRow)
         eidos = self.state.eidos
         forecast = (
-            made.forecast() if made else eidos.forecast_award(card.facts, event.agent_id, self.state.time, self._draft)
+            made.forecast()
+            if made
+            else eidos.forecast_award(card.facts, event.agent_id, self.state.own_time, self._draft)
         )
-        award = Award(event.agent_id, card.posted_at, self.state.time, first, event.bid, card.bids)
+        award = Award(event.agent_id, card.posted_at, self.state.own_time, first, event.bid, card.bids)
         scores = eidos.observe_award(card.facts, card.forecast, award, self._draft)
-        before = card.status
-        attempt = Attempt(card.attempts + 1, forecast, event.bid, scores)
+        before, told = card.status, card.recommended
+        followed = told if told is not None and told.agent_id == event.agent_id else None
+        attempt = Attempt(card.attempts + 1, forecast, event.bid, scores, followed)
         for old in card.assign(attempt):
             self._agents_attempts(old.forecast.agent_id, -1)
         self._move(before, card.status)
-        row = ledger.AwardRow.of(attempt.number, forecast, event.bid, scores)
-        self._note(made or row, event.task_id, card)
+        self._note(made or ledger.AwardRow.of(attempt), event.task_id, card)
         if not first or card.forecast is None:
             eidos.scoreboard.made += 1
         agent.assigned += 1
@@ -255,8 +268,10 @@ class Projector:
         self._move(before, card.status)
         outcome = Outcome(succeeded, event.duration_s, event.cost)
         scores = attempt.scores | self.state.eidos.observe_outcome(
-            card.facts, attempt.forecast, outcome, self.state.time
+            card.facts, attempt.forecast, outcome, self.state.own_time
         )
+        if (told := attempt.followed) is not None:
+            self.state.eidos.following.learn_one(told.agent_id, told.propensities, told.chances, succeeded)
         agent_id = attempt.forecast.agent_id
         row = ledger.ScoreRow(attempt.number, succeeded, agent_id, attempt.bid, scores)
         self._note(row, event.task_id, card)
@@ -283,6 +298,14 @@ class Projector:
             self.effects.memories[agent_id] = None
         self._review(event, agent_id, card.category)
         return new
+
+    def _recommended(self, event: RecommendationGiven) -> float:
+        """A recommendation was given; whether it is followed, the award will tell."""
+        card = self._known(event.task_id)
+        if card is not None:
+            self.state.eidos.following.asked += 1
+            card.recommended = Recommended.of(event)
+        return importance.score(event.type)
 
     def _other(self, event: Event) -> float:
         new = self.state.counts.types.get(event.type) == 1
@@ -311,6 +334,7 @@ class Projector:
             tasks.keep(self.state, task_id, card)
             self._recalled = task_id, card
             self.state.counts.open += 1
+            self.state.counts.heard += 1
         return card
 
     def _agent(self, agent_id: str) -> AgentCard:

@@ -63,4 +63,5 @@ def summary(state: State) -> Mapping[str, object]:
         "memories": sum(memory.state == "held" for memory in state.memories.values()),
         "advisories": len(state.book.live()),
         "predictions": state.eidos.scoreboard.summary(),
+        "recommendations": state.eidos.following.summary(),
     }

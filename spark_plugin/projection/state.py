@@ -12,6 +12,7 @@ import numpy as np
 
 from spark_advisor import AdvisoryBook
 from spark_eidos import VERSION, Eidos, Mean, Scoreboard
+from spark_eidos.pace import own_time
 from spark_plugin.projection.cards import AgentCard, CategoryCard, TaskCard
 from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
@@ -34,6 +35,8 @@ class Counts:
 
     types: dict[str, int] = field(default_factory=dict)
     """By type of event; types beyond `MAX_TYPES` are counted together as `OTHER_TYPES`."""
+    heard: int = 0
+    """Tasks heard of."""
     open: int = 0
     completed: int = 0
     failed: int = 0
@@ -78,6 +81,11 @@ class State:
         return self.clock.now
 
     @property
+    def own_time(self) -> float:
+        """The swarm's own time, by which the models forget: no clock is asked."""
+        return own_time(self.counts.heard, self.outcomes)
+
+    @property
     def outcomes(self) -> int:
         return self.eidos.success.rates.swarm.outcomes
 
@@ -97,18 +105,19 @@ def _packed(value: object) -> object:
     raise NotImplementedError(f"a state holds no {type(value).__name__}")
 
 
-def _unpacked(kind: type, value: Any) -> np.ndarray:
+def _unpacked(kind: type, value: Any) -> Any:
     """The array that `_packed` was given. Raises what is wrong with anything else."""
     if kind is not np.ndarray:
-        raise NotImplementedError(f"a state holds no {kind.__name__}")
+        return value  # of a field that may hold anything
     dtype, shape, data = value
     if dtype not in _DTYPES:
         raise ValueError(f"{dtype!r} is no type of an array of the state")
     return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_packed)
-_decoder = msgspec.msgpack.Decoder(State, dec_hook=_unpacked)
+_encode = msgspec.msgpack.Encoder(enc_hook=_packed).encode
+_decode = msgspec.msgpack.Decoder(State, dec_hook=_unpacked).decode
+"""Made here: where two threads have msgspec look at a class for the first time at once, the process dies of it."""
 
 
 def dump(state: State) -> bytes:
@@ -117,7 +126,7 @@ def dump(state: State) -> bytes:
     They begin with a checksum (CRC-32, little endian): a few wrong bits in the middle would else be a state as good as
     any other, from which everything goes on.
     """
-    data = _encoder.encode(state)
+    data = _encode(state)
     return _CHECKSUM.pack(zlib.crc32(data)) + data
 
 
@@ -127,6 +136,6 @@ def load(data: bytes) -> State:
         (checksum,), body = _CHECKSUM.unpack_from(data), data[_CHECKSUM.size :]
         if zlib.crc32(body) != checksum:
             raise msgspec.DecodeError("its checksum does not fit")
-        return _decoder.decode(body)
+        return _decode(body)
     except (struct.error, ValueError, TypeError, RecursionError) as error:  # no bytes at all, no Unicode in it
         raise msgspec.DecodeError(str(error)) from error

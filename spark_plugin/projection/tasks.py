@@ -6,11 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from spark_eidos.bounds import forget_oldest
-from spark_hooks.events import BidSubmitted, Event, TaskAssigned, TaskCompleted, TaskFailed, TaskPosted
+from spark_hooks.events import (
+    BidSubmitted,
+    Event,
+    RecommendationGiven,
+    TaskAssigned,
+    TaskCompleted,
+    TaskFailed,
+    TaskPosted,
+)
 from spark_plugin import codec
 from spark_plugin.errors import BadLine
 from spark_plugin.projection import ledger
-from spark_plugin.projection.cards import Attempt, TaskCard
+from spark_plugin.projection.cards import Recommended, TaskCard
 from spark_plugin.projection.park import MAX_PARKED, opens
 from spark_plugin.projection.state import State
 from spark_plugin.settings import MAX_BATCH
@@ -89,13 +97,17 @@ def read_back(task_id: str, position: int, reader: Reader, no_part: NoPart) -> T
         elif isinstance(event, BidSubmitted):
             card.bid(event.agent_id, event.bid)
     _retrace_attempts(card, rows)
+    awarded = max((row.position for row in rows if row.kind == ledger.AWARD), default=0)
+    for at, event in log:
+        if isinstance(event, RecommendationGiven) and at > awarded:
+            card.recommended = Recommended.of(event)
     return card
 
 
 def _retrace_attempts(card: TaskCard, rows: Sequence[DerivedRow]) -> None:
     """Take the awards and outcomes in again that the ledger has."""
     for award in ledger.every(rows, ledger.AwardRow):
-        card.assign(Attempt(award.attempt, award.forecast(), award.bid, award.scores))
+        card.assign(award.attempt_made())
     for score in ledger.every(rows, ledger.ScoreRow):
         card.end(score.attempt, score.succeeded)
 
@@ -107,5 +119,5 @@ def _events(task_id: str, position: int, reader: Reader) -> Iterator[tuple[int, 
             event = codec.restored(stored.data)
         except BadLine:
             continue  # it was passed over when it came, too
-        if isinstance(event, (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)):
+        if isinstance(event, (TaskPosted, BidSubmitted, RecommendationGiven, TaskAssigned, TaskCompleted, TaskFailed)):
             yield stored.position, event

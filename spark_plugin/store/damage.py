@@ -35,7 +35,7 @@ def fenced(path: Path) -> Iterator[None]:
     if not path.exists():
         yield
         return
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with closing(_opened(path)) as db:
         try:
             db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -43,6 +43,13 @@ def fenced(path: Path) -> Iterator[None]:
         except sqlite3.DatabaseError:
             pass  # so nobody else can begin to write either
         yield
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(path, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise OSError(errno.EACCES, str(error)) from error
 
 
 def readable_events(path: Path) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ SCHEMA = 1
 """Version of the schema that this Spark reads and writes."""
 BUSY_S = 5.0
 CACHE_KIB = 16 * 1024
+NOT_OURS = "move the file away, or point SPARK_STORE to another one"
 _IDS_AT_ONCE = 500  # older builds of SQLite take at most 999 values a statement
 
 _EVENT = "position, source, id, type, task_id, agent_id, time, importance, data"
@@ -329,10 +330,10 @@ def _prepare(db: sqlite3.Connection, url: str) -> None:
 def _check(tables: set[str], db: sqlite3.Connection, url: str) -> None:
     """Refuse a file that is a stranger's or a newer Spark's."""
     if "meta" not in tables or "events" not in tables:
-        raise StoreCorrupt(url, "is a database, but no Spark store")
+        raise StoreCorrupt(url, "is a database, but no Spark store", NOT_OURS)
     (version,) = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() or ("",)
     if not str(version).isdecimal():
-        raise StoreCorrupt(url, f"does not say which schema it has, but {version!r}")
+        raise StoreCorrupt(url, f"does not say which schema it has, but {version!r}", NOT_OURS)
     if int(version) > SCHEMA:
         raise StoreTooNew(url, f"has schema {version}, this Spark knows {SCHEMA}")
 

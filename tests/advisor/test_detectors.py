@@ -16,7 +16,7 @@ from spark_advisor.detectors.agent_performance import ExcellingAgents
 from spark_advisor.detectors.bid_optimization import DearCategories, Overruns
 from spark_advisor.detectors.failure_prevention import FailingAgents, FailureStreaks
 from spark_advisor.detectors.system_health import WorthlessForecasts
-from spark_eidos import Eidos, TaskFacts
+from spark_eidos import Eidos, Outcome, TaskFacts
 from spark_hooks import Finding, Touched
 
 FAILING, EXCELLING, STREAKS = FailingAgents(), ExcellingAgents(), FailureStreaks()
@@ -358,8 +358,8 @@ def healthy_life(new_swarm, new_mean, detectors, seed: int, rate: float) -> tupl
     issued: Counter[str] = Counter()
     for _ in range(TASKS):
         agent, category, succeeded = rng.choice(AGENTS), rng.choice(CATEGORIES), rng.random() < rate
-        task = TaskFacts(AGENTS, category, None)
-        eidos.observe_outcome(task, eidos.forecast_award(task, agent), succeeded)
+        task = TaskFacts(tuple(AGENTS), category, None)
+        eidos.observe_outcome(task, eidos.forecast_award(task, agent, 0.0), Outcome(succeeded), 0.0)
         touched = swarm.outcome(agent, category, succeeded)
         add(swarm.agents[agent].overrun, rng.gauss(0.0, 0.3))
         add(swarm.categories[category].award_ratio, rng.uniform(0.6, 1.0))

@@ -161,7 +161,8 @@ def test_a_fork_in_the_middle_of_a_batch_locks_nobody_out(url: str) -> None:
 
 
 def test_a_child_that_asks_before_it_sends_is_answered(url: str) -> None:
-    assert run(ASKING, url) == ["t"]
+    question, task = run(ASKING, url)  # what was recommended is on record
+    assert (task, question) == ("t", question)
 
 
 def test_a_child_forks_in_turn_while_it_begins(url: str) -> None:

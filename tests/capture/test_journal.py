@@ -351,6 +351,26 @@ def test_a_full_journal_that_blocks_waits_for_room(directory: Path, small_segmen
     journal.close(drained=True)
 
 
+def test_whoever_makes_room_does_not_wait_for_it(directory: Path, small_segments: int) -> None:
+    """A plugin that the drainer calls may send: nobody else would ever make room."""
+    journal = Journal(directory, SMALL._replace(on_full="block"))
+    refused: list[type[Exception]] = []
+
+    def drain() -> None:
+        journal.read(1)
+        try:
+            while True:
+                journal.append(some(1)[0])
+        except JournalFull as error:
+            refused.append(type(error))
+
+    drainer = threading.Thread(target=drain, daemon=True)
+    drainer.start()
+    drainer.join(10)
+    assert refused == [JournalFull]
+    journal.close(drained=True)
+
+
 def test_the_end_frees_who_waits_for_room(directory: Path, small_segments: int) -> None:
     journal = Journal(directory, SMALL._replace(on_full="block"))
     ended: list[type[Exception]] = []

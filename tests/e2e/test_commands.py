@@ -9,7 +9,10 @@ import sys
 
 import pytest
 
-SCORES = {
+from spark_plugin.readers import Scores
+
+SCORES = set(Scores.__annotations__)
+CONTRACT = {
     "made",
     "evaluated",
     "log_loss",
@@ -22,6 +25,7 @@ SCORES = {
     "bid_coverage",
     "bid_level",
 }
+assert CONTRACT <= SCORES, "keys may be added, none renamed"
 ROW = {
     "task_id",
     "attempt",
@@ -131,7 +135,7 @@ def test_predictions_shape(replayed):
         assert set(row) == ROW
         assert abs(sum(row["winner"].values()) - 1) < 1e-9
         assert all(0.001 <= p <= 0.999 for p in row["success"].values())
-        assert set(row["award"]) == {"agent_id", "success", "bid"}
+        assert set(row["award"]) >= {"agent_id", "success", "bid"}
         assert set(row["actual"]) == {"succeeded", "winner", "winning_bid"}
         assert row["actual"]["winner"] == row["award"]["agent_id"]
         assert set(row["bid"]) == {"level", "low", "median", "high"}
@@ -172,7 +176,7 @@ def test_advise_shape_and_filters(replayed):
 def test_predict_and_recommend_shapes(replayed):
     asked = ("--category", "bugfix", "--candidate", "ada", "--candidate", "cy", "--reserve", 100)
     prediction = replayed.json("predict", "--description", "mend it", *asked)
-    assert set(prediction) == {"task_id", "winner", "success", "bid", "reasoning"}
+    assert set(prediction) == {"task_id", "winner", "success", "bid", "duration", "cost", "reasoning"}
     assert set(prediction["winner"]) == set(prediction["success"]) == {"ada", "cy"}
     assert prediction["success"]["ada"] > prediction["success"]["cy"]
     assert prediction["bid"]["low"] <= prediction["bid"]["median"] <= prediction["bid"]["high"] <= 100
@@ -193,6 +197,8 @@ def test_an_export_is_the_stream_again_and_can_go_on_from_where_it_ended(replaye
     assert plain(rest) == plain(example.read_text().splitlines()[360:])
     assert replayed("export", "--after", 364) == 0
     assert replayed.out == ""
+    assert replayed("export", "--after", 365) == 2, "whoever goes on from there has another store in mind"
+    assert replayed.out == "" and "ends at position 364" in replayed.err
     assert replayed("export", "--output", tmp_path / "no" / "such" / "folder") == 2
 
 

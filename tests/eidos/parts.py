@@ -12,7 +12,6 @@ from spark_eidos.bids import BidModel
 from spark_eidos.effort import EffortModel
 from spark_eidos.fading import FadingRate
 from spark_eidos.kinship import Kinship
-from spark_eidos.pace import Pace
 from spark_eidos.rules import clip
 from spark_eidos.skill import SkillModel
 from spark_eidos.success import SuccessModel
@@ -60,14 +59,12 @@ class RatesAlone(Alone):
 @dataclass(slots=True)
 class FadingAlone(Alone):
     model: FadingRate = field(default_factory=lambda: FadingRate(20.0, 2.0))
-    pace: Pace = field(default_factory=Pace)
 
     def chances(self, task, agents, now):
-        return [clip(self.model.predict_one(agent, 0.5, now, self.pace)) for agent in agents]
+        return [clip(self.model.predict_one(agent, 0.5, now)) for agent in agents]
 
     def learn(self, task, agent, succeeded, now, made):
-        self.pace.beat(now)
-        self.model.learn_one(agent, succeeded, now, self.pace)
+        self.model.learn_one(agent, succeeded, now)
 
 
 @dataclass(slots=True)

@@ -65,7 +65,7 @@ def test_twice_the_reserve_is_twice_the_interval(history, category, reserve):
 
 
 def test_before_anything_is_known_the_interval_lies_under_the_reserve():
-    assert asked(BidModel(), "db", 200.0) == Interval(0.8, 180.0, 194.0, 198.0)
+    assert asked(BidModel(), "db", 200.0) == Interval(0.8, 140.0, 180.0, 200.0)
     assert asked(BidModel(), "db", None) is None
     assert asked(BidModel(), "db", 0.0) is None
 

@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,7 +103,7 @@ def test_a_draft_is_used_while_it_holds_and_not_after():
     """Seen by a mark in it: what a forged draft says is said for as long as it is fresh, and no longer."""
     eidos = lived(plainly(*[("ada", True), ("bo", False)] * 10))
     _, draft = eidos.forecast(TASK, 30.0)
-    forged = draft._replace(experts=draft.experts + 1.0, features=[*draft.features, [5.0], [0.0], [0.0]])
+    forged = draft._replace(experts=draft.experts + 1.0, features=draft.features + np.array([[5.0], [0.0], [0.0]]))
     honest = eidos.forecast_award(TASK, "bo", 30.0)
     assert eidos.forecast_award(TASK, "bo", 30.0, forged) != honest
     assert eidos.forecast_award(replaced(TASK), "bo", 30.0, forged) == honest, "made for another task"

@@ -86,9 +86,9 @@ def test_experts_are_said_in_the_order_of_their_names():
     assert said["kin"] == float(model.kinship.predict(task.fingerprint, ["ada"])[0])
     assert said["text"] == float(model.text.predict(task, ["ada"])[0])
     assert (said["agent"], said["cell"]) == (overall, here)
-    assert said["agent_lately"] == model.agent_lately.log_odds(["ada"], base, now, model.pace)[0]
+    assert said["agent_lately"] == model.agent_lately.log_odds(["ada"], base, now)[0]
     for name, key in (("family_now", task.family), ("swarm_now", ""), ("swarm_lately", "")):
-        assert said[name] == getattr(model, name).log_odds([key], base, now, model.pace)[0]
+        assert said[name] == getattr(model, name).log_odds([key], base, now)[0]
     assert len(set(said.values())) == len(EXPERTS), "all differ, so that none could stand for another"
 
 

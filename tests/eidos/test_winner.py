@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spark_eidos import winner
 from spark_eidos.bidding import Bidding
 from spark_eidos.task import TaskFacts, facts
-from spark_eidos.winner import FEATURES, WinnerModel
+from spark_eidos.winner import FEATURES, Pair, WinnerModel
 from tests.eidos.plain import dump
 
 bounded = settings(max_examples=60, deadline=None)
@@ -185,7 +185,7 @@ def test_once_choices_are_known_to_be_by_lot_one_in_so_many_is_looked_at():
         moved += dump(model.weights) != before
     assert looked == 80 // winner.SELDOM
     assert 0 < moved <= looked
-    assert model.pace.beats == 80, "what is not looked at is remembered all the same"
+    assert model.awards == 80, "what is not looked at is remembered all the same"
 
 
 def test_believing_in_the_lot_it_comes_back_when_choices_mean_something_again():
@@ -210,7 +210,7 @@ def test_who_is_up_for_more_than_can_be_paired_is_still_a_candidate():
 
 def test_pairs_are_counted_whoever_is_named_first():
     model = taught([(TaskFacts(("ada", "bo")), "ada", 0.0), (TaskFacts(("bo", "ada")), "ada", 1.0)])
-    assert list(model.pairs.values()) == [2]
+    assert list(model.pairs.values()) == [Pair(2, "ada")]
     assert next(iter(model.among.values())).due == 1.0, "and so is their company"
 
 

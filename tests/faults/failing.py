@@ -40,7 +40,7 @@ STORING = [
     (SqliteTransaction, "position"), (SqliteTransaction, "append"), (SqliteTransaction, "derive"),
     (SqliteTransaction, "publish"), (SqliteTransaction, "save_snapshot"), (SqliteTransaction, "_many"),
     (codec, "stored"), (Journal, "release"), (Segment, "release"), (Segment, "_note"), (Segment, "remove"),
-    (Drainer, "_move"), (Drainer, "_step"), (Drainer, "_rest"), (Drainer, "untold"), (Carrier, "attempt"),
+    (Drainer, "_move"), (Drainer, "_step"), (Drainer, "rest"), (Drainer, "untold"), (Carrier, "attempt"),
     (Carrier, "prepare"), (Carrier, "carry"), (Carrier, "_read"), (Carrier, "tell"), (Carrier, "_failed"),
     (Carrier, "_mend"), (Carrier, "_close_store"), (Capture, "tallies"), (SqliteStore, "close"),
 ]  # fmt: skip

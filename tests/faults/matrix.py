@@ -46,16 +46,28 @@ class Result:
     mutants: int = 0
     survived: int = 0
     seconds: float = 0.0
+    tests: int = 0
     seeds: list[int] = field(default_factory=list)
+    run: str = ""
+    """Date and commit."""
 
 
 def table(results: dict[str, Result]) -> str:
     """The matrix as a Markdown table."""
-    lines = ["| # | fault | to reach | reached | mutants caught | s |", "|---|---|---|---|---|---|"]
-    for row, (fault, figure) in ROWS.items():
-        if row in results:
-            lines.append(f"| {row} | {fault} | {figure} | {_reached(results[row])} | {_mutants(results[row])} |")
-    return "\n".join(lines) + "\n"
+    return merged("", results)
+
+
+def merged(old: str, results: dict[str, Result]) -> str:
+    """The table `old` with its rows replaced by those of `results`."""
+    lines = {line.split("|")[1].strip(): line for line in old.splitlines() if line.startswith("|")}
+    lines.update((row, _line(row, result)) for row, result in results.items())
+    head = ["| # | fault | to reach | reached | mutants caught | s | run |", "|---|---|---|---|---|---|---|"]
+    return "\n".join([*head, *(lines[row] for row in ROWS if row in lines)]) + "\n"
+
+
+def _line(row: str, result: Result) -> str:
+    fault, figure = ROWS[row]
+    return f"| {row} | {fault} | {figure} | {_reached(result)} | {_mutants(result)} | {result.run} |"
 
 
 def _reached(result: Result) -> str:

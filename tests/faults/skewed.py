@@ -120,7 +120,13 @@ def local_times() -> None:
 
 
 def ids_by_the_clock() -> None:
-    bridge.Stamp.__call__ = lambda stamp: f"{stamp.writer}-{time.time_ns()}"
+    given = bridge.Stamp.__call__
+
+    def by_the_clock(stamp: bridge.Stamp) -> tuple[str, str]:
+        _, writer = given(stamp)
+        return f"{writer}-{time.time_ns()}", writer
+
+    bridge.Stamp.__call__ = by_the_clock  # type: ignore[method-assign]
 
 
 def one_clock_for_all() -> None:

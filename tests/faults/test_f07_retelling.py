@@ -103,8 +103,8 @@ def test_without_looking_for_duplicates_it_is_not(tmp_path, seed, monkeypatch):
 def test_with_new_ids_it_is_not(tmp_path, seed, monkeypatch):
     given = Bridge._completed
 
-    def renamed(bridge: Bridge, event: Event, event_id: str) -> Event:
-        return given(bridge, msgspec.structs.replace(event, id=""), event_id)
+    def renamed(bridge: Bridge, event: Event, *new: str) -> Event:
+        return given(bridge, msgspec.structs.replace(event, id=""), *new)
 
     monkeypatch.setattr(Bridge, "_completed", renamed)
     with pytest.raises(AssertionError, match=r"events|derived"):

@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from spark_hooks import SparkError
 from spark_hooks.events import Event
 from spark_plugin.capture import journal
-from spark_plugin.capture.ingest import Ingested, Projection, ingest
+from spark_plugin.capture.ingest import Ingested, ingest
 from spark_plugin.store import Filter, Store, open_store
 from tests.faults.matrix import size
 from tests.faults.measuring import Latency, at_best, replace
@@ -177,9 +177,9 @@ def asking_each_time() -> None:
 def letting_go() -> None:
     """What the store has no room for is let go."""
 
-    def ingest_or_not(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+    def ingest_or_not(store: Store, events: Sequence[Event], *more: Any) -> Ingested:
         try:
-            return ingest(store, events, projection)
+            return ingest(store, events, *more)
         except SparkError:
             return Ingested()
 

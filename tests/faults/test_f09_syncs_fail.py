@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -19,7 +19,7 @@ from spark_hooks import SparkError
 from spark_hooks.events import Event
 from spark_plugin import Settings, codec, register
 from spark_plugin.capture import journal
-from spark_plugin.capture.ingest import Ingested, Projection, ingest
+from spark_plugin.capture.ingest import Ingested, ingest
 from spark_plugin.capture.segment import Segment
 from spark_plugin.store import Filter, Store, open_store
 from spark_plugin.store.sqlite import SqliteStore
@@ -144,9 +144,9 @@ def test_what_a_failed_sync_let_go_of_is_not_acknowledged_later(tmp_path, seed, 
 def believing() -> None:
     """A commit that failed counts as done."""
 
-    def ingest_and_hope(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+    def ingest_and_hope(store: Store, events: Sequence[Event], *more: Any) -> Ingested:
         try:
-            return ingest(store, events, projection)
+            return ingest(store, events, *more)
         except SparkError:
             return Ingested(stored=len(events))
 

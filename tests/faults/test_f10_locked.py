@@ -175,9 +175,9 @@ def locking() -> None:
 def holding() -> None:
     """The drainer holds what questions need while it waits for the store."""
 
-    def ingest_alone(store: Store, events: Sequence[Event], projection: Projection) -> Ingested:
+    def ingest_alone(store: Store, events: Sequence[Event], projection: Projection, *more: Any) -> Ingested:
         with projection._lock:
-            return ingest(store, events, projection)
+            return ingest(store, events, projection, *more)
 
     replace(ingest, ingest_alone)
 

@@ -305,7 +305,7 @@ def test_unguarded_questions_would_be_noticed(tmp_path, monkeypatch):
 @pytest.mark.mutant("F19", "the drainer ends with what it met")
 def test_a_drainer_that_ends_would_be_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(Carrier, "attempt", lambda self, step: step())
-    monkeypatch.setattr(Drainer, "run", run_until_it_fails)
+    monkeypatch.setattr(Drainer, "work", run_until_it_fails)
     with pytest.raises(AssertionError, match="died of"):
         judge(run(tmp_path, (SqliteTransaction, "append"), "OSError", 3, "storing"))
 
@@ -329,8 +329,8 @@ def test_stored_after_plugins_saw_it_an_event_would_be_altered(tmp_path, monkeyp
 
 
 def run_until_it_fails(drainer: Drainer) -> None:
-    while not drainer._stop_asked:
-        drainer._rest(0.002 * (not drainer._move()))
+    while not drainer.stop_asked:
+        drainer.rest(0.002 * (not drainer._move()))
     drainer._end()
 
 

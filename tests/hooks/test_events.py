@@ -21,6 +21,7 @@ from spark_hooks.events import (
     BidSubmitted,
     CustomEvent,
     Event,
+    RecommendationGiven,
     TaskAssigned,
     TaskCompleted,
     TaskFailed,
@@ -49,6 +50,13 @@ FULL: dict[type[Event], dict[str, object]] = {
     AgentJoined: {"agent_id": "ada", "name": "Ada", "capabilities": ("python", "sql")},
     AgentLeft: {"agent_id": "ada", "name": "Ada", "capabilities": ("python", "sql")},
     ToolExecuted: {"agent_id": "ada", "tool": "grep", "success": True, "task_id": "t1", "duration_ms": 12.0},
+    RecommendationGiven: {
+        "task_id": "t1",
+        "agent_id": "ada",
+        "candidates": ("ada", "bo"),
+        "propensities": (0.75, 0.25),
+        "chances": (0.9, 0.5),
+    },
 }
 """Every declared event with every data field of the contract."""
 
@@ -61,6 +69,7 @@ REQUIRED: dict[type[Event], set[str]] = {
     AgentJoined: {"agent_id"},
     AgentLeft: {"agent_id"},
     ToolExecuted: {"agent_id", "tool", "success"},
+    RecommendationGiven: {"task_id", "agent_id"},
 }
 
 NAN, INF = float("nan"), float("inf")
@@ -68,6 +77,7 @@ BAD_ID = ["", "\t", " \n", 7, 1.5, True, b"t1", ["t1"], {"id": "t1"}, object()]
 BAD_AMOUNT = ["5", True, NAN, INF, -INF, -0.01, -1, 10**400, np.float64("nan"), np.bool_(True), [1.0], 1j]
 BAD_TEXT = [5, 1.5, True, b"text", ["text"], {}]
 BAD_LIST = ["ada", b"ada", 5, {"ada": 1}, [None], ["ada", ""], ("ada", 3), [["ada"]], ["ada", True]]
+BAD_SHARES = ["0.5", 5, [-0.1], [1.1], [NAN], [None], ["0.5"], [True], {"ada": 0.5}]
 BAD_TIME = ["yesterday", "", "2026-13-01T00:00:00Z", True, NAN, INF, 1e300, -1e300, [0], {}]
 BAD: dict[str, list[object]] = {
     "task_id": BAD_ID,
@@ -87,6 +97,8 @@ BAD: dict[str, list[object]] = {
     "capabilities": BAD_LIST,
     "success": [0, 1, "true", 1.0],
     "deadline": BAD_TIME,
+    "propensities": BAD_SHARES,
+    "chances": BAD_SHARES,
 }
 
 FIELDS = [(cls, field) for cls, data in FULL.items() for field in data]

@@ -33,6 +33,7 @@ DATA: dict[str, dict[str, object]] = {
     "agent_joined": {"agent_id": "ada"},
     "agent_left": {"agent_id": "ada"},
     "tool_executed": {"agent_id": "ada", "tool": "grep", "success": True},
+    "recommendation_given": {"task_id": "t1", "agent_id": "ada"},
     "custom": {"type": "swarm.deploy"},
 }
 """For each signal, the least that it takes."""
@@ -201,7 +202,7 @@ def test_the_envelope_may_be_given(swarm):
 def test_a_blank_envelope_is_filled_in(swarm, blank):
     receipt = swarm.send("task_failed", task_id="t1", event_id=blank, source=blank, time=blank)
     event = swarm.last
-    assert receipt.event_id == event.id == f"{event.writer}-00000001"
+    assert receipt.event_id == event.id == f"{event.writer}-1000000000"
     assert event.source == "/swarm"
     assert event.time > 0
 

@@ -178,7 +178,7 @@ def test_an_award_to_somebody_who_was_no_candidate_is_forecast_too() -> None:
     run = run_of(posted(), assigned("t1", "cy"), failed("t1", "cy"))
     [row] = run.rows()
     assert set(row["success"]) == {"ada", "bo"}
-    assert row["award"] == {"agent_id": "cy", "success": 0.5, "bid": None}
+    assert (row["award"]["agent_id"], row["award"]["success"], row["award"]["bid"]) == ("cy", 0.5, None)
     assert "winner_log_loss" not in row["scores"]
 
 
@@ -211,13 +211,14 @@ def test_scores_of_one_attempt() -> None:
         "log_loss": 0.693147,
         "brier": 0.25,
         "base_rate_log_loss": 0.693147,
+        "agent_rate_log_loss": 0.693147,
         "winner_log_loss": 0.693147,
         "winner_top1": 1.0,
         "bid_covered": 1.0,
-        "bid_winkler": 50.0,
+        "bid_winkler": 30.0,
     }
     assert row["scores"] == pytest.approx(expected, abs=1e-6)
-    assert row["bid"] == {"level": 0.8, "low": 50.0, "median": 85.0, "high": 100.0}
+    assert row["bid"] == {"level": 0.8, "low": 70.0, "median": 90.0, "high": 100.0}
 
 
 def test_an_agent_that_left_keeps_its_record() -> None:

@@ -265,7 +265,7 @@ def test_events_of_a_task_in_any_order_come_to_the_same(seed: int) -> None:
     for part in ("tasks", "event_types", "agents"):
         assert mixed.summary()[part] == straight.summary()[part]
     assert scores(mixed).keys() == scores(straight).keys()
-    assert mixed.state.eidos.success.swarm == straight.state.eidos.success.swarm
+    assert mixed.state.eidos.success.rates.swarm == straight.state.eidos.success.rates.swarm
     for agent, card in straight.state.agents.items():
         other = mixed.state.agents[agent]
         assert (other.outcomes, other.successes, other.assigned) == (card.outcomes, card.successes, card.assigned)
