@@ -28,7 +28,7 @@ HALF_LIFE = 400.0
 ENOUGH = 4
 ALIKE_LOG_NUMBER = 0.5
 ALIKE_SPREADS = 0.57
-"""Auctions are alike within so much of the logarithm of their candidates, and so many spreads of what bids are usual."""
+"""Auctions are alike within so much of the logarithm of their candidates, and so many spreads of usual bids."""
 FAR = 2e-5
 """Weight of what is not alike at all: where nothing is, everything counts the same."""
 UNSEEN = (0.7, 0.9, 1.0)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 SLACK = 0.5
 """Standard deviations a step that count as no change."""
 BAR = 8.0
-"""Sum, in standard deviations, at which a change is believed; by chance once in many thousand steps."""
+"""Sum, in standard deviations, at which a change is believed; by chance once in some thousand to some ten thousand
+steps, the more lopsided the outcomes the oftener."""
 MOST = 3.0
 """A single surprise counts for no more: one outcome is no change."""
 

@@ -54,7 +54,7 @@ class Kinship:
         among = self._covariance(at[:, None], at)
         among.flat[:: len(at) + 1] = [1.0 / trial.weight + NUGGET for trial in known]
         pull = np.linalg.solve(among, np.array([trial.residual for trial in known]))
-        asked = np.array([self.rows.get(agent, -1) for agent in agents])
+        asked = np.array([self.rows.get(agent, -1) for agent in agents], dtype=np.int64)
         shift = total(self._covariance(asked[:, None], at) * pull, axis=-1)
         return np.where(asked < 0, 0.0, np.minimum(np.maximum(shift, -MOST), MOST))
 

@@ -1,7 +1,7 @@
 """The swarm's own time. Clocks of many machines tell nothing that holds; what was heard of, and what came of it, does.
 
-It moves on by one with every task that is heard of for the first time, and by `PER_OUTCOME` with every outcome: neither a
-clock that is wrong nor the order in which a task's own events are told makes a difference to it.
+It moves on by one with every task that is heard of for the first time, and by `PER_OUTCOME` with every outcome: neither
+a clock that is wrong nor the order in which a task's own events are told makes a difference to it.
 """
 
 from __future__ import annotations

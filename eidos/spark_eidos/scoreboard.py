@@ -253,7 +253,8 @@ class Scoreboard:
 
 
 def _surprise(p: float, succeeded: bool) -> float:
-    """How much better or worse an attempt went than its forecast, in standard deviations."""
+    """How much better or worse an attempt went than its forecast, in standard deviations; a ledger may hold 0 and 1."""
+    p = rules.clip(p)
     return (succeeded - p) / math.sqrt(p * (1.0 - p))
 
 

@@ -25,8 +25,8 @@ from spark_eidos.task import SLOTS, TaskFacts, slot
 
 MAX_AGENTS, MAX_CELLS, MAX_PAIRS = 20_000, 50_000, 100_000
 FEATURES = (
-    "since_win", "won_last", "price", "price_here", "record_here", "record_lately", "record_among", "load", "fresh_win", "turn", "met",
-    "knows",
+    "since_win", "won_last", "price", "price_here", "record_here", "record_lately", "record_among", "load",
+    "fresh_win", "turn", "met", "knows",
 )  # fmt: skip
 _TURN, _MET, _KNOWS = (FEATURES.index(name) for name in ("turn", "met", "knows"))
 FEATURE_VARIANCE, OWN_VARIANCE, WORD_VARIANCE, LEAST = 0.1, 0.1, 0.2, 1e-3
@@ -214,7 +214,7 @@ class WinnerModel:
         )
 
     def _met(self, agents: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """(turns, familiarity) of each candidate, shapes (candidates,): how many of the others won when it last met them,
+        """(turns, familiarity) of each candidate, shapes (candidates,): how many others won when it last met them,
         less those it won against; and the mean logarithm of how often it has met them."""
         turns, met = np.zeros(len(agents)), np.zeros(len(agents))
         if len(agents) > MOST_TO_PAIR:
@@ -294,8 +294,8 @@ def _value(slots: np.ndarray) -> float:
 
 
 def _company(agents: Sequence[str]) -> str:
-    """Names all who are up for a task together."""
-    return hashlib.blake2b("\0".join(agents).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    """Names all who are up for a task together, in whatever order they are listed."""
+    return hashlib.blake2b("\0".join(sorted(agents)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _pair(one: str, other: str) -> str:

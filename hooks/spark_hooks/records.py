@@ -36,8 +36,8 @@ class Prediction(msgspec.Struct, frozen=True):
 
     `winner`: probability of getting the task, per candidate, summing to 1 (empty without candidates). `success`:
     probability that the candidate would succeed if it got the task, each in [0.001, 0.999]. `bid`: where the winning
-    bid will lie, None where neither bids nor a reserve are known. `duration` (seconds) and `cost` (the swarm's own unit):
-    what an attempt of each candidate would take; empty where outcomes have not told enough.
+    bid will lie, None where neither bids nor a reserve are known. `duration` (seconds) and `cost` (the swarm's own
+    unit): what an attempt of each candidate would take; empty where outcomes have not told enough.
     """
 
     task_id: str

@@ -11,7 +11,10 @@ import pytest
 import spark_eidos
 
 MODULES = sorted(f"spark_eidos.{module.name}" for module in pkgutil.iter_modules(spark_eidos.__path__))
-WITH_EXAMPLES = {"bids", "bounds", "mean", "rules", "success", "winner"}
+WITH_EXAMPLES = {
+    "bidding", "bids", "bounds", "change", "checks", "effort", "fading", "mean", "pace", "rules", "skill", "success",
+    "task", "winner",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODULES)
