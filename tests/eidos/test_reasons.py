@@ -103,6 +103,21 @@ def test_what_carries_no_weight_is_no_reason(expert):
     assert "same task" not in said
 
 
+def test_the_weightiest_comes_first(monkeypatch):
+    """A higher bar leaves the beginning of the same list."""
+    history = []
+    for n in range(40):
+        known = facts(f"gt-1.{n}", f"cache work {'abcde'[n % 5]}xx", AGENTS, "db", None)
+        history += [(known, "ada", False), (known, "bo", n % 5 > 2), (known, "cy", True)]
+    model, last, lengths = taught(history), None, set()
+    for bar in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
+        monkeypatch.setattr("spark_eidos.reasons.LEAST", bar)
+        said = reasons(model, history[0][0], "ada", 120.0)
+        assert last is None or said == last[: len(said)]
+        last, lengths = said, lengths | {len(said)}
+    assert {1, 3} <= lengths or {2, 3} <= lengths
+
+
 tasks = st.builds(
     task,
     st.sampled_from(["", "fix the login", "write docs"]),
