@@ -69,8 +69,8 @@ class Draft(NamedTuple):
     """The work behind a forecast. It is no part of the state: whoever has none does the work again, with the same
     result.
 
-    It holds for the task it was made for, while no outcome (`outcomes`), and for the winner no award and no bid (`choices`),
-    has come.
+    It holds for the task it was made for, while no outcome (`outcomes`), and for the winner no award and no bid
+    (`choices`), has come.
     """
 
     task: TaskFacts
@@ -114,7 +114,7 @@ class Eidos:
 
     @property
     def _choices(self) -> int:
-        """How much was learned that the winner's features are made of; bids are, even where the award is to a stranger."""
+        """How much was learned that the winner's features are made of: bids too, whoever gets the task."""
         return self.winner.awards + self.bidding.taken
 
     def _bid(self, task: TaskFacts) -> Interval | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -111,7 +113,7 @@ def test_the_weightiest_comes_first(monkeypatch):
         history += [(known, "ada", False), (known, "bo", n % 5 > 2), (known, "cy", True)]
     model, last, lengths = taught(history), None, set()
     for bar in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
-        monkeypatch.setattr("spark_eidos.reasons.LEAST", bar)
+        monkeypatch.setattr(sys.modules["spark_eidos.reasons"], "LEAST", bar)
         said = reasons(model, history[0][0], "ada", 120.0)
         assert last is None or said == last[: len(said)]
         last, lengths = said, lengths | {len(said)}
