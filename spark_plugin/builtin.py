@@ -87,20 +87,14 @@ class Answers:
 
     @hookimpl(trylast=True)
     def recommend(self, task: TaskPosted | str, candidates: Sequence[str] | None) -> list[Recommendation] | None:
-        """The candidates by Thompson sampling from the success posteriors."""
-        asked = self._ask(
-            task, lambda state, card: (_contenders(state, task, card, candidates), card.attempts + 1 if card else 1)
-        )
-        if asked is None:
-            return None
-        contenders, attempt = asked
-        return recommend(contenders, seed=self._seed, task_id=_id_of(task), attempt=attempt)
+        """The candidates by expected value, with exploration; see `spark_advisor.routing`."""
+        return self._ask(task, lambda state, card: _recommended(state, task, card, candidates, seed=self._seed))
 
     @hookimpl(trylast=True)
     def advisories(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         """The live advisories, as far as they are about what was asked."""
         if self._models.current:
-            return self._ask(task, lambda state, card: _advice(state.book.live(), subject, task, card, limit)) or []
+            return self._ask(task, lambda state, card: _advice(state.book.shown(), subject, task, card, limit)) or []
         everything = subject is None and task is None
         issued = list(Advice(self._readable).issued(limit if everything else sys.maxsize))
         return self._ask(task, lambda state, card: _advice(issued, subject, task, card, limit)) or []
@@ -178,25 +172,26 @@ def _asked_about(task: TaskPosted | str | None, card: TaskCard | None) -> tuple[
     return (card.candidates, card.category) if card is not None else ((), None)
 
 
-def _contenders(
-    state: State, task: TaskPosted | str, card: TaskCard | None, candidates: Sequence[str] | None
-) -> list[Contender]:
+def _recommended(
+    state: State, task: TaskPosted | str, card: TaskCard | None, candidates: Sequence[str] | None, *, seed: int
+) -> list[Recommendation]:
     known = _facts(task) if isinstance(task, TaskPosted) else card.facts if card is not None else TaskFacts()
-    chosen = list(dict.fromkeys(known.candidates if candidates is None else candidates))
-    here = [agent for agent in chosen if agent not in state.agents or state.agents[agent].present] or chosen
-    chances = state.eidos.chances(known, here, state.own_time)
-    return [_contender(state, known, agent, chance, card) for agent, chance in chances.items()]
-
-
-def _contender(state: State, task: TaskFacts, agent_id: str, chance: float, card: TaskCard | None) -> Contender:
-    model, p = state.eidos.success, clip(chance)
-    return Contender(
-        agent_id,
-        p,
-        model.strength(task, agent_id, p),
-        _cost(state, task, agent_id, card),
-        tuple(reasons(model, task, agent_id, state.own_time)),
-    )
+    named = list(dict.fromkeys(known.candidates if candidates is None else candidates))
+    agents = [agent for agent in named if agent not in state.agents or state.agents[agent].present] or named
+    model, now = state.eidos.success, state.own_time
+    experts = model.experts(known, agents, now)
+    contenders = [
+        Contender(
+            agent,
+            clip(chance),
+            model.spread(known, agent),
+            _cost(state, known, agent, card),
+            tuple(reasons(model, known, agent, now, said)),
+        )
+        for agent, chance, said in zip(agents, model.blend(experts).tolist(), experts.tolist(), strict=True)
+    ]
+    attempt = card.attempts + 1 if card is not None else 1
+    return recommend(contenders, seed=seed, task_id=_id_of(task), attempt=attempt, worth=known.reserve)
 
 
 def _cost(state: State, task: TaskFacts, agent_id: str, card: TaskCard | None) -> float | None:

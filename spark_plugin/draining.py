@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from spark_advisor import built_in
+from spark_advisor import HoldOut, built_in
 from spark_hooks import Hooks
 from spark_hooks.plugins import Plugins
 from spark_hooks.specs import Extensions as ExtensionSpecs
@@ -82,7 +82,7 @@ def worker_for(settings: Settings, parent: int | None = None) -> Worker:
     """
     directory = journal_directory(settings.store)
     plugins = Plugins(strict=settings.strict)
-    projection = Projection(extensions(Hooks(plugins), plugins))
+    projection = Projection(extensions(Hooks(plugins), plugins, settings))
     plugins.load_entry_points()
     try:
         worker = Worker(
@@ -99,9 +99,10 @@ def worker_for(settings: Settings, parent: int | None = None) -> Worker:
     return worker
 
 
-def extensions(hooks: Hooks, plugins: Plugins) -> Extensions:
-    """What plugins change in the projection, kept up to date as they come and go."""
-    found = Extensions(score_importance=hooks.score_importance, failed=plugins.failed)
+def extensions(hooks: Hooks, plugins: Plugins, settings: Settings) -> Extensions:
+    """What plugins and settings change in the projection, kept up to date as plugins come and go."""
+    holdout = HoldOut(settings.holdout, settings.seed)
+    found = Extensions(score_importance=hooks.score_importance, failed=plugins.failed, holdout=holdout)
 
     def look_again() -> None:
         own = built_in()

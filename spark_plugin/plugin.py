@@ -15,12 +15,13 @@ import msgspec
 import pluggy
 
 from spark_eidos import Following
-from spark_hooks import Hooks, InvalidPlugin, Recommendation, SparkError
+from spark_eidos.bounds import forget_oldest
+from spark_hooks import Advisory, Hooks, InvalidPlugin, Recommendation, SparkError
 from spark_hooks.bridge import Bridge, bridge_of
 from spark_hooks.errors import meant_for_the_host
 from spark_hooks.events import Event
 from spark_hooks.plugins import Plugins
-from spark_hooks.signals import SIGNALS, recommendation_given
+from spark_hooks.signals import SIGNALS, advisory_delivered, recommendation_given
 from spark_plugin import draining, forks
 from spark_plugin import settings as settings_module
 from spark_plugin.builtin import Answers, CatchingUp, Models, Recorder
@@ -32,6 +33,8 @@ from spark_plugin.settings import Settings
 from spark_plugin.store import open_store
 
 log = logging.getLogger("spark")
+
+MAX_TOLD = 5_000
 
 _registering = forks.Lock()  # two threads that register one coordinator get one Spark
 
@@ -68,7 +71,7 @@ class Spark:
         readable.store().position()
         plugins = Plugins(strict=settings.strict)
         spark = cls(settings, plugins, readable)
-        projection = Projection(draining.extensions(spark.hooks, plugins))
+        projection = Projection(draining.extensions(spark.hooks, plugins, settings))
         plugins.register(Answers(CatchingUp(projection, readable), readable, seed=settings.seed), "spark", trusted=True)
         plugins.load_entry_points()
         return spark
@@ -151,7 +154,7 @@ class Spark:
         with self._closing():
             atexit.unregister(self.close)
             bridge, self._bridge = self._bridge, None
-            self.hooks.recommended = _nobody_is_told  # what tells the log of it holds the coordinator
+            self.hooks.silence()  # what tells the log of answers holds the coordinator
             for part in (bridge, self._capture, self._readable):
                 try:
                     if part is not None:
@@ -202,7 +205,7 @@ def rebuild(settings: Settings) -> int:
     Raises `StoreError` when the store cannot be used.
     """
     plugins = Plugins(strict=settings.strict)
-    extensions = draining.extensions(Hooks(plugins), plugins)
+    extensions = draining.extensions(Hooks(plugins), plugins, settings)
     plugins.load_entry_points()
     store = open_store(settings.store)
     try:
@@ -294,12 +297,9 @@ def _connected(coordinator: object, settings: Settings, source: str) -> Spark:
         raise
     spark._bridge = bridge
     spark.hooks.recommended = functools.partial(_tell_recommendation, coordinator)
+    spark.hooks.handed_out = _Delivery(coordinator)
     atexit.register(spark.close)
     return spark
-
-
-def _nobody_is_told(task_id: str, found: Sequence[Recommendation]) -> None:
-    """Where nothing is captured."""
 
 
 def _tell_recommendation(coordinator: object, task_id: str, found: Sequence[Recommendation]) -> None:
@@ -314,9 +314,24 @@ def _tell_recommendation(coordinator: object, task_id: str, found: Sequence[Reco
     )
 
 
+class _Delivery:
+    """Advice that was handed to a coordinator, told to the log: each once, however often it is asked for."""
+
+    def __init__(self, coordinator: object) -> None:
+        self._coordinator = coordinator
+        self._told: dict[str, None] = {}
+
+    def __call__(self, advisories: Sequence[Advisory]) -> None:
+        for advisory in advisories:
+            if advisory.state == "issued" and advisory.created_position is not None and advisory.id not in self._told:
+                self._told[advisory.id] = None
+                forget_oldest(self._told, MAX_TOLD)
+                advisory_delivered.send(self._coordinator, advisory_id=advisory.id)
+
+
 def _models(settings: Settings, plugins: Plugins, readable: Readable, hooks: Hooks) -> tuple[Models, Crew]:
     """What answers come from, and who drains."""
     if settings.worker != "thread":
         return Replica(readable.store), draining.InAWorker(settings)
-    projection = Projection(draining.extensions(hooks, plugins))
+    projection = Projection(draining.extensions(hooks, plugins, settings))
     return projection, draining.InAThread(settings, plugins, projection)

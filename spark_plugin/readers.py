@@ -14,10 +14,11 @@ from spark_eidos import Scoreboard
 from spark_hooks.events import bare
 from spark_hooks.records import Advisory
 from spark_plugin import codec, forks
+from spark_plugin.attempts import attempts, text
 from spark_plugin.capture import OnDuty, journal_directory, on_duty, waiting
 from spark_plugin.codec import rfc3339
 from spark_plugin.errors import BadLine, StoreCorrupt
-from spark_plugin.projection import ledger, published
+from spark_plugin.projection import published
 from spark_plugin.projection.memories import Memory
 from spark_plugin.store import DerivedRow, EventRow, Filter, Store, exists, open_store
 
@@ -26,6 +27,8 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 _CHUNK = 1000
+_NEARBY = 5000
+"""Events looked through for evidence: it is the newest there was when an advisory was brought up to date."""
 _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 """What a decoder raises for something else than what Spark has written."""
 
@@ -143,6 +146,18 @@ class EventLog:
         """How many events there are; filters as in `query`."""
         return self._readable.store().count(_filter(which))
 
+    def behind(self, advisory: Advisory) -> list[Row]:
+        """The events that are the evidence of an advisory, in the order of the log, as far as they are found nearby."""
+        store, upto, wanted = self._readable.store(), advisory.updated_position, set(advisory.evidence)
+        if upto is None or not wanted:
+            return []
+        for agent in (advisory.subject, None):
+            rows = store.events(Filter(agent=agent, before=upto + 1), limit=_NEARBY, newest_first=True)
+            found = [row for row in rows if row.id in wanted]
+            if found:
+                return [_event_row(row) for row in reversed(found)]
+        return []
+
     def export(self, *, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """(position, CloudEvents line) of every event behind `after`, in order; what comes meanwhile is included.
 
@@ -182,14 +197,14 @@ class Predictions:
         """One row per attempt (one for a task never assigned), in the order in which the tasks were first heard of."""
         store = self._readable.store()
         for task_position in store.tasks():
-            yield from _attempts(store.derived_of_task(task_position))
+            yield from attempts(store.derived_of_task(task_position))
 
     def newest(self, limit: int) -> list[Row]:
         """The rows of the tasks heard of last, newest first; at most `limit`."""
         store = self._readable.store()
         found: list[Row] = []
         for task_position in store.tasks(limit=limit):
-            found += reversed(list(_attempts(store.derived_of_task(task_position))))
+            found += reversed(list(attempts(store.derived_of_task(task_position))))
         return found[:limit]
 
 
@@ -208,12 +223,15 @@ class Advice:
         """The live ones that the detectors found: the `limit` most valuable, and perhaps more."""
         store = self._readable.store()
         best = store.model(published.BEST, published.BEST_KEY) if limit <= published.MOST else None
-        return self._read(published.ADVISORY) if best is None else _read(store, best, list[Advisory])
+        if best is not None:
+            return _read(store, best, list[Advisory])
+        return [advisory for advisory in self._read(published.ADVISORY) if not advisory.held_out]
 
     def all(self, limit: int) -> list[Advisory]:
-        """The live ones, then the retired ones, each most valuable first."""
+        """The live ones, then those that are held out or retired, each most valuable first."""
         live = self.live(limit)
-        return live + ranked(self._read(published.ADVISORY_RETIRED), limit - len(live))
+        others = [one for one in self._read(published.ADVISORY) if one.held_out]
+        return live + ranked([*others, *self._read(published.ADVISORY_RETIRED)], limit - len(live))
 
     def rows(self, *, retired: bool, category: str | None, agent: str | None, limit: int) -> list[Advisory]:
         """Those of one category or about one agent; with `retired`, the retired ones too."""
@@ -222,6 +240,19 @@ class Advice:
         found = self.all(sys.maxsize) if retired else self.live(sys.maxsize)
         found = found if category is None else [advisory for advisory in found if advisory.category == category]
         return (found if agent is None else about(found, {agent}))[:limit]
+
+    def effects(self) -> list[Row]:
+        """What came of each detector's advice: how often it was followed, and success with it and without."""
+        return [
+            msgspec.json.decode(data) for _, data in sorted(self._readable.store().models(published.EFFECT).items())
+        ]
+
+    def named(self, advisory_id: str) -> Advisory | None:
+        """The advisory of an id, live or retired."""
+        return next((one for one in self._everything() if one.id == advisory_id), None)
+
+    def _everything(self) -> Iterable[Advisory]:
+        return [*self.live(sys.maxsize), *self._read(published.ADVISORY), *self._read(published.ADVISORY_RETIRED)]
 
     def _read(self, kind: str) -> Iterable[Advisory]:
         store = self._readable.store()
@@ -278,13 +309,13 @@ def _event_row(row: EventRow) -> Row:
     return {
         "position": row.position,
         "derived": False,
-        "type": _text(row.type),
-        "time": _text(document.get("time")),
-        "task_id": _text(row.task_id),
-        "agent_id": _text(row.agent_id),
+        "type": text(row.type),
+        "time": text(document.get("time")),
+        "task_id": text(row.task_id),
+        "agent_id": text(row.agent_id),
         "importance": _number(row.importance),
-        "id": _text(row.id),
-        "source": _text(row.source),
+        "id": text(row.id),
+        "source": text(row.source),
         "data": data if isinstance(data, dict) else {},
     }
 
@@ -296,11 +327,6 @@ def _document(data: bytes) -> Row:
     except _UNREADABLE:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    """What a column of texts holds. SQLite keeps whatever it is given: something else is shown as such."""
-    return value if value is None or isinstance(value, str) else repr(value)[:80]
 
 
 def _number(value: object) -> float:
@@ -318,73 +344,16 @@ def _derived_row(row: DerivedRow) -> Row:
     return {
         "position": row.position if isinstance(row.position, int) else 0,
         "derived": True,
-        "type": _text(row.kind),
+        "type": text(row.kind),
         "time": _moment(row.time),
-        "task_id": _text(row.task_id),
-        "agent_id": _text(row.agent_id),
+        "task_id": text(row.task_id),
+        "agent_id": text(row.agent_id),
         "importance": _number(row.importance),
-        "id": _text(row.subject),
+        "id": text(row.subject),
         "source": None,
         "data": _document(row.data),
     }
 
 
-def _attempts(rows: Iterable[DerivedRow]) -> Iterator[Row]:
-    """The rows of one task, put together by attempt."""
-    rows = list(rows)
-    posted = next((row.position for row in rows if row.kind == ledger.FORECAST), None)
-    forecast = ledger.find(rows, ledger.ForecastRow)
-    awards = [(row.position, ledger.read(row, ledger.AwardRow)) for row in rows if row.kind == ledger.AWARD]
-    scores = {}
-    for row in rows:
-        if row.kind == ledger.SCORE and (score := ledger.read(row, ledger.ScoreRow)) is not None:
-            scores[score.attempt] = (row.position, score)
-    for position, award in awards:
-        if award is not None:
-            yield _attempt(_text(rows[0].task_id), forecast, posted, (position, award), scores.get(award.attempt))
-    if not awards and rows:
-        yield _attempt(_text(rows[0].task_id), forecast, posted, None, None)
-
-
-def _attempt(
-    task_id: str | None,
-    forecast: ledger.ForecastRow | None,
-    posted: int | None,
-    award: tuple[int, ledger.AwardRow] | None,
-    score: tuple[int, ledger.ScoreRow] | None,
-) -> Row:
-    assigned, given = award or (None, None)
-    outcome, result = score or (None, None)
-    return {
-        "task_id": task_id,
-        "attempt": given.attempt if given else 1,
-        "candidates": list(forecast.candidates) if forecast else [],
-        "winner": forecast.winner if forecast else {},
-        "success": forecast.success if forecast else {},
-        "bid": msgspec.to_builtins(forecast.bid) if forecast else None,
-        "award": _award(given) if given else None,
-        "actual": {"succeeded": result.succeeded, "winner": result.winner, "winning_bid": result.winning_bid}
-        if result
-        else None,
-        "scores": result.scores if result else None,
-        "positions": {"posted": posted, "assigned": assigned, "outcome": outcome},
-        "model": given.model if given else forecast.model if forecast else None,
-    }
-
-
 for _kind in (Summary, list[Advisory], Memory):
     msgspec.json.Decoder(_kind)  # looked at once, before threads do so at the same time: the process would die of it
-
-
-def _award(given: ledger.AwardRow) -> Row:
-    """An award, and what was forecast of the attempt."""
-    return {
-        "agent_id": given.agent_id,
-        "success": given.success,
-        "bid": given.bid,
-        "base_rate": given.base_rate,
-        "agent_rate": given.agent_rate,
-        "duration": msgspec.to_builtins(given.duration),
-        "cost": msgspec.to_builtins(given.cost),
-        "followed": given.followed is not None,
-    }

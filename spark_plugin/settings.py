@@ -42,7 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strict: bool = False
     """Raise plugin and validation errors instead of counting them; for tests."""
     seed: int = 0
-    """Keys the random choices of `recommend`."""
+    """Keys the random choices of `recommend`, and which advice is held out."""
+    holdout: Annotated[float, msgspec.Meta(ge=0.0, le=0.5)] = 0.0
+    """Share of the advice that is shown to nobody, so that the effect of the rest can be estimated."""
 
 
 class Setting(NamedTuple):

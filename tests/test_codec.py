@@ -44,6 +44,7 @@ DATA = {
     "reason": any_text,
     "name": any_text,
     "candidates": st.lists(ids, max_size=4),
+    "advisory_id": ids,
     "capabilities": st.lists(ids, max_size=4),
     "bid": amounts,
     "reserve": amounts,

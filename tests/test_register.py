@@ -877,7 +877,10 @@ def test_open_reads_and_writes_nothing(swarm: Swarm, settings: Settings, url: st
         experienced(swarm, spark)
         post(swarm, "t1", candidates=["ada", "bo"], category="bug")
         assert spark.flush(60)
+        assert spark.hooks.advisories()
+        assert spark.flush(60)  # that it was delivered is known now
         status, advice, forecast = spark.status(), spark.hooks.advisories(), spark.hooks.predict("t1")
+        assert {one.state for one in advice} == {"delivered"}
         choice = spark.hooks.recommend("t1")
         assert spark.flush(60)
         status = spark.status()  # what was recommended is on record

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spark_eidos.arithmetic import logit
 from spark_eidos.pool import EXPERTS
 from spark_eidos.success import SuccessModel
@@ -13,27 +15,32 @@ LEAST = 0.1
 MOST = 3
 
 
-def reasons(model: SuccessModel, task: TaskFacts, agent: str, now: float) -> list[str]:
-    """What moves the forecast for `agent` at `task` away from the swarm's rate, the weightiest first; at most three."""
+def reasons(
+    model: SuccessModel, task: TaskFacts, agent: str, now: float, said: Sequence[float] | None = None
+) -> list[str]:
+    """What moves the forecast for `agent` at `task` away from the swarm's rate, the weightiest first; at most three.
+
+    `said`: what the experts say, where it is at hand.
+    """
     if not model.rates.swarm.outcomes:
         return []
-    said = dict(zip(EXPERTS, model.experts(task, (agent,), now)[0].tolist(), strict=True))
+    told = model.experts(task, (agent,), now)[0].tolist() if said is None else said
+    say = dict(zip(EXPERTS, told, strict=True))
     base, weights = logit(model.rates.base_rate()), dict(zip(EXPERTS, model.pool.shares().tolist(), strict=True))
     ability, ease = model.skill.terms(task, agent)
-    here = said["cell"] - said["agent"]
+    here = say["cell"] - say["agent"]
     moved = {
-        _agent: weights["skill"] * ability + weights["agent"] * (said["agent"] - base),
-        _here: weights["cell"] * (said["cell"] - base) + weights["text"] * here,
-        _again: weights["skill"] * ease + weights["kin"] * said["kin"],
-        _text: weights["text"] * (said["text"] - base),
-        _lately: weights["agent_lately"] * (said["agent_lately"] - base),
-        _family: weights["family_now"] * (said["family_now"] - base),
-        _now: weights["swarm_now"] * (said["swarm_now"] - base)
-        + weights["swarm_lately"] * (said["swarm_lately"] - base),
+        _agent: weights["skill"] * ability + weights["agent"] * (say["agent"] - base),
+        _here: weights["cell"] * (say["cell"] - base) + weights["text"] * here,
+        _again: weights["skill"] * ease + weights["kin"] * say["kin"],
+        _text: weights["text"] * (say["text"] - base),
+        _lately: weights["agent_lately"] * (say["agent_lately"] - base),
+        _family: weights["family_now"] * (say["family_now"] - base),
+        _now: weights["swarm_now"] * (say["swarm_now"] - base) + weights["swarm_lately"] * (say["swarm_lately"] - base),
     }
     found: list[str] = []
-    for say, by in sorted(moved.items(), key=lambda item: (-abs(item[1]), item[0].__name__)):
-        words = say(model, task, agent, by) if abs(by) >= LEAST else None
+    for tell, by in sorted(moved.items(), key=lambda item: (-abs(item[1]), item[0].__name__)):
+        words = tell(model, task, agent, by) if abs(by) >= LEAST else None
         if words is not None and words not in found:
             found.append(words)
     return found[:MOST]

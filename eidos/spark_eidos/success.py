@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,8 +21,6 @@ from spark_eidos.skill import SkillModel
 from spark_eidos.tally import Rates
 from spark_eidos.task import TaskFacts
 from spark_eidos.text import TextModel
-
-SURE = 1e4
 
 
 @dataclass(slots=True)
@@ -83,10 +82,9 @@ class SuccessModel:
         found[:, 9] = self.agent_lately.log_odds(agents, base, now)
         found[:, 10] = self.pool.stack.predict(found[:, :10])
 
-    def strength(self, task: TaskFacts, agent: str, p: float) -> float:
-        """Outcomes' worth of what is known of `agent`: of the Beta distribution as wide as the belief about it."""
-        variance = self.skill.spread(agent, task.category)
-        return min(max(1.0 / (p * (1.0 - p) * variance) - 1.0, 1.0), SURE)
+    def spread(self, task: TaskFacts, agent: str) -> float:
+        """Standard deviation of the log odds that is this agent's own: what trying it could tell."""
+        return math.sqrt(self.skill.spread(agent, task.category))
 
     def learn_one(
         self, task: TaskFacts, agent: str, succeeded: bool, now: float, experts: Sequence[float] = ()

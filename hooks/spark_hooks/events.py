@@ -14,6 +14,10 @@ from spark_hooks.event import Event, apart, build, changed, checked, fresh, name
 
 __all__ = [
     "EVENT_TYPES",
+    "AdvisoryAcknowledged",
+    "AdvisoryDelivered",
+    "AdvisoryDismissed",
+    "AdvisoryFollowed",
     "AgentJoined",
     "AgentLeft",
     "AnyEvent",
@@ -193,6 +197,34 @@ class RecommendationGiven(Event, frozen=True, kw_only=True, omit_defaults=True, 
     """Each candidate's probability of success, in their order."""
 
 
+class AdvisoryDelivered(Event, frozen=True, kw_only=True, omit_defaults=True, tag="advisory_delivered"):
+    """Advice was handed to a coordinator; Spark itself sends it."""
+
+    type: ClassVar[str] = "advisory_delivered"
+    checks: ClassVar[Mapping[str, f.Check]] = {"advisory_id": f.identifier}
+    required: ClassVar[tuple[str, ...]] = ("advisory_id",)
+
+    advisory_id: str
+
+
+class AdvisoryAcknowledged(AdvisoryDelivered, frozen=True, kw_only=True, tag="advisory_acknowledged"):
+    """Somebody has seen the advice and looks after it."""
+
+    type: ClassVar[str] = "advisory_acknowledged"
+
+
+class AdvisoryDismissed(AdvisoryDelivered, frozen=True, kw_only=True, tag="advisory_dismissed"):
+    """Somebody holds the advice to be of no use."""
+
+    type: ClassVar[str] = "advisory_dismissed"
+
+
+class AdvisoryFollowed(AdvisoryDelivered, frozen=True, kw_only=True, tag="advisory_followed"):
+    """Somebody did what was advised."""
+
+    type: ClassVar[str] = "advisory_followed"
+
+
 def _own_type(value: object) -> str:
     """A type of the swarm's own, in its bare form."""
     name = bare(f.identifier(value))
@@ -236,6 +268,10 @@ AnyEvent = (
     | AgentLeft
     | ToolExecuted
     | RecommendationGiven
+    | AdvisoryDelivered
+    | AdvisoryAcknowledged
+    | AdvisoryDismissed
+    | AdvisoryFollowed
     | CustomEvent
 )
 """Every class of event; a decoder of this type gives back what an encoder was given."""
@@ -252,6 +288,10 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         AgentLeft,
         ToolExecuted,
         RecommendationGiven,
+        AdvisoryDelivered,
+        AdvisoryAcknowledged,
+        AdvisoryDismissed,
+        AdvisoryFollowed,
     )
 }
 """The declared types: bare name -> class. Any other type is a `CustomEvent`."""

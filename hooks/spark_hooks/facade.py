@@ -28,8 +28,14 @@ class Hooks:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
-        self.recommended: Callable[[str, Sequence[Recommendation]], object] = _nobody_is_told
-        """Told of every recommendation that was given: the task's id, and the answer."""
+        self.silence()
+
+    def silence(self) -> None:
+        """Tell nobody of the answers that are given: as it is where nothing is captured."""
+        self.recommended: Callable[[str, Sequence[Recommendation]], object] = lambda task_id, found: None
+        """Called with every recommendation that is given: the task's id, and the answer."""
+        self.handed_out: Callable[[Sequence[Advisory]], object] = lambda advisories: None
+        """Called with the advice that `advisories` hands out."""
 
     def register(self, plugin: object, name: str | None = None) -> str:
         """Take a plugin in; return its name. Raises `InvalidPlugin`, and says why."""
@@ -82,7 +88,9 @@ class Hooks:
         self, subject: str | None = None, task: TaskPosted | str | None = None, limit: int = _LIMIT
     ) -> list[Advisory]:
         """Advice, most valuable first: all of it, or about one agent or category, or for one task at award time."""
-        return self._safe("advisories", [], lambda: self._advice(subject, task, limit))
+        found: list[Advisory] = self._safe("advisories", [], lambda: self._advice(subject, task, limit))
+        self._safe("advisories", None, lambda: self.handed_out(found))
+        return found
 
     def _advice(self, subject: str | None, task: TaskPosted | str | None, limit: int) -> list[Advisory]:
         found: dict[str, Advisory] = {}
@@ -162,10 +170,6 @@ class Hooks:
 
     def _refuse(self, plugin: str, hook: str, answer: object) -> None:
         self._plugins.failed(plugin, hook, f"answered {type(answer).__name__}, which this hook cannot use")
-
-
-def _nobody_is_told(task_id: str, found: Sequence[Recommendation]) -> None:
-    """Where nothing is captured."""
 
 
 class _Timed:

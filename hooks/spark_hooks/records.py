@@ -62,9 +62,11 @@ class Recommendation(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True):
     """What a detector holds to be true now, about an agent, a category, an agent in a category, or the whole swarm.
 
-    A detector makes at most one finding per (`agent`, `task_category`). `priority` in 0..1 ranks it; `interval` is a
-    95% interval of the effect, in the unit the detail names; `evidence` are ids of the newest events behind it, newest
-    last.
+    A detector makes at most one finding per (`agent`, `task_category`). `priority` in 0..1 is what acting on it is
+    worth times the probability that it is true. `effect` is how large it is, `interval` its 95% interval, in the unit
+    the detail names; `saves` what acting on it would save, in failed tasks (or their cost) per 100 tasks of the swarm.
+    `figures` are the numbers behind it, as they can be counted again in the log. `evidence` are ids of the newest
+    events behind it, newest last. One that is not `firm` keeps alive advice that was given, and gives none.
     """
 
     category: Category
@@ -78,14 +80,24 @@ class Finding(msgspec.Struct, frozen=True):
     agent: str | None = None
     task_category: str | None = None
     interval: tuple[float, float] | None = None
+    effect: float | None = None
+    probability: float | None = None
+    saves: float | None = None
+    figures: dict[str, float] = {}
+    firm: bool = True
+
+
+State = Literal["issued", "delivered", "acknowledged", "followed", "dismissed", "resolved", "expired"]
+"""Where advice is in its life; with the first four it is live."""
 
 
 class Advisory(msgspec.Struct, frozen=True):
     """Advice: a finding with an identity and a life.
 
     `subject` is one bare id: the agent at fault, else the category, else None. `created_position` is the position of
-    the event at which it was issued (None: it is about the health of this process, not about the log). `expires_at` is
-    in the log's time, seconds since 1970.
+    the event at which it was issued, `updated_position` that of the one up to which its numbers count (None: it is
+    about the health of this process, not about the log). `expires_at` is in the log's time, seconds since 1970.
+    One that is `held_out` is shown to nobody who could follow it: it is what followed advice is compared with.
     """
 
     id: str
@@ -99,9 +111,16 @@ class Advisory(msgspec.Struct, frozen=True):
     evidence: tuple[str, ...]
     evidence_count: int
     interval: tuple[float, float] | None = None
-    state: Literal["issued", "resolved", "expired"] = "issued"
+    state: State = "issued"
     created_position: int | None = None
     expires_at: float | None = None
+    detector: str = ""
+    effect: float | None = None
+    probability: float | None = None
+    saves: float | None = None
+    figures: dict[str, float] = {}
+    updated_position: int | None = None
+    held_out: bool = False
 
 
 R = TypeVar("R", Prediction, Recommendation, Finding, Advisory)

@@ -26,6 +26,10 @@ agent_joined = Signal("An agent is there to take work. Policy: may be repeated; 
 agent_left = Signal("An agent takes no more work. Policy: its record is kept.")
 tool_executed = Signal("An agent used a tool. Policy: counted for the agent; closes no attempt.")
 recommendation_given = Signal("A recommendation was asked for and given. Policy: Spark sends it; opens no attempt.")
+advisory_delivered = Signal("Advice was handed to a coordinator. Policy: Spark sends it; once per advisory.")
+advisory_acknowledged = Signal("Somebody looks after advice. Policy: it stays live.")
+advisory_dismissed = Signal("Advice is of no use. Policy: it is retired, and its like ranks lower for that subject.")
+advisory_followed = Signal("Advice was followed. Policy: it stays live until its cause is gone.")
 custom = Signal("Any event of the swarm's own: type=, subject= and data. Policy: kept whole, interpreted by nobody.")
 
 SIGNALS: Mapping[str, Signal] = {
@@ -38,6 +42,10 @@ SIGNALS: Mapping[str, Signal] = {
     "agent_left": agent_left,
     "tool_executed": tool_executed,
     "recommendation_given": recommendation_given,
+    "advisory_delivered": advisory_delivered,
+    "advisory_acknowledged": advisory_acknowledged,
+    "advisory_dismissed": advisory_dismissed,
+    "advisory_followed": advisory_followed,
     "custom": custom,
 }
 """All signals by name: a closed list, so that a misspelt name is an error where it stands."""

@@ -13,6 +13,10 @@ from collections.abc import Iterable, Sequence
 import pluggy
 
 from spark_hooks.events import (
+    AdvisoryAcknowledged,
+    AdvisoryDelivered,
+    AdvisoryDismissed,
+    AdvisoryFollowed,
     AgentJoined,
     AgentLeft,
     BidSubmitted,
@@ -77,6 +81,22 @@ class Notifications:
     @hookspec
     def recommendation_given(self, event: RecommendationGiven, coordinator: object) -> None:
         """A coordinator was told whom to give a task to."""
+
+    @hookspec
+    def advisory_delivered(self, event: AdvisoryDelivered, coordinator: object) -> None:
+        """Advice was handed to a coordinator."""
+
+    @hookspec
+    def advisory_acknowledged(self, event: AdvisoryAcknowledged, coordinator: object) -> None:
+        """Somebody looks after advice."""
+
+    @hookspec
+    def advisory_dismissed(self, event: AdvisoryDismissed, coordinator: object) -> None:
+        """Somebody holds advice to be of no use."""
+
+    @hookspec
+    def advisory_followed(self, event: AdvisoryFollowed, coordinator: object) -> None:
+        """Somebody did what was advised."""
 
     @hookspec
     def custom(self, event: CustomEvent, coordinator: object) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from spark_hooks import SparkError
-from spark_plugin.cli import ask, export, read, replay, show, upkeep
+from spark_plugin.cli import advice, ask, export, read, replay, show, upkeep
 from spark_plugin.cli.common import BadInput, note
 from spark_plugin.errors import SettingsError
 
@@ -32,7 +32,10 @@ def build() -> typer.Typer:
         read.timeline,
         read.predictions,
         read.memories,
-        read.advise,
+        advice.advise,
+        advice.ack,
+        advice.dismiss,
+        advice.follow,
         ask.predict,
         ask.recommend,
         export.export,

@@ -166,32 +166,6 @@ def memories(
     console().print(rows)
 
 
-def advise(
-    all_rows: Annotated[bool, typer.Option("--all", help="The retired ones too.")] = False,
-    type_name: Annotated[str | None, typer.Option("--type", help="Only this category of advice.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="Only advice about this agent.")] = None,
-    limit: LimitOption = 10,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """What Spark advises, most valuable first."""
-    with reading(store) as spark:
-        found = spark.advisories.rows(retired=all_rows, category=type_name, agent=agent, limit=limit)
-    if as_json:
-        print_json({"advisories": found})
-        return
-    out = console()
-    if not found:
-        out.print("No advice: nothing stands out so far.")
-    for advisory in found:
-        gone = "" if advisory.state == "issued" else f" ({advisory.state})"
-        out.print(f"{advisory.priority:.2f}  {advisory.title}{gone}", style="bold", soft_wrap=True)
-        out.print(f"      {advisory.detail}", soft_wrap=True)
-        out.print(f"      -> {advisory.suggested_action}", soft_wrap=True)
-        where = "this process" if advisory.created_position is None else f"position {advisory.created_position}"
-        out.print(f"      {advisory.category}, {advisory.id}, since {where}, evidence {advisory.evidence_count}")
-
-
 def _short(data: dict[str, Any], width: int = 80) -> str:
     text = json.dumps(data, ensure_ascii=False) if data else ""
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from spark_advisor import Auctions, Durations, Level, Regret, Trend, UnderWay
 from spark_eidos import AwardForecast, Forecast, Mean, TaskFacts, facts
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import RecommendationGiven, TaskPosted
@@ -29,6 +30,8 @@ class Record:
     successes: int = 0
     recent_failures: list[str] = field(default_factory=list)
     recent_successes: list[str] = field(default_factory=list)
+    trend: Trend = field(default_factory=Trend)
+    regret: Regret = field(default_factory=Regret)
 
     def observe(self, event_id: str, succeeded: bool) -> None:
         """Count one outcome."""
@@ -54,6 +57,11 @@ class AgentCard(Record):
     overrun: Mean = field(default_factory=Mean)
     recent_overruns: list[str] = field(default_factory=list)
     by_category: dict[str, Record] = field(default_factory=dict)
+    attempts: UnderWay = field(default_factory=UnderWay)
+    durations: Durations = field(default_factory=Durations)
+    recent_awards: list[str] = field(default_factory=list)
+    passed_over: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    """Awards since its last one for which it was a candidate, nats against chance, position of the first."""
 
     def observe_outcome(self, event_id: str, category: str | None, succeeded: bool) -> None:
         """Count one outcome of an attempt of this agent's."""
@@ -85,6 +93,10 @@ class CategoryCard:
     bids: Mean = field(default_factory=Mean)
     award_ratio: Mean = field(default_factory=Mean)
     recent_awards: list[str] = field(default_factory=list)
+    price: Level = field(default_factory=Level)
+    """log(winning bid / reserve)."""
+    auctions: Auctions = field(default_factory=Auctions)
+    unawarded: UnderWay = field(default_factory=UnderWay)
 
 
 class Recommended(msgspec.Struct, frozen=True):

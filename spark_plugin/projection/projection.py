@@ -20,7 +20,8 @@ from spark_hooks.events import Event
 from spark_plugin import codec
 from spark_plugin.errors import BadLine, StoreError
 from spark_plugin.projection import importance, published
-from spark_plugin.projection.projector import Extensions, Projector
+from spark_plugin.projection.advising import Extensions
+from spark_plugin.projection.projector import Projector
 from spark_plugin.projection.state import SNAPSHOT_VERSION, State, dump, load
 from spark_plugin.store import DerivedRow, EventRow, Filter, Reader, Transaction
 

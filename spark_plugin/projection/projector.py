@@ -6,16 +6,14 @@ Same log, same state: nothing here asks a clock, draws at random, or depends on 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-
-import msgspec
 
 from spark_advisor import Change
 from spark_eidos import Award, Draft, Outcome
 from spark_eidos.bounds import forget_oldest
 from spark_hooks.events import (
-    EVENT_TYPES,
+    AdvisoryDelivered,
     AgentJoined,
     AgentLeft,
     BidSubmitted,
@@ -26,8 +24,8 @@ from spark_hooks.events import (
     TaskFailed,
     TaskPosted,
 )
-from spark_hooks.views import Detector, Touched
 from spark_plugin.projection import importance, ledger, tasks
+from spark_plugin.projection.advising import Advising, Extensions
 from spark_plugin.projection.cards import (
     MAX_CATEGORIES,
     AgentCard,
@@ -44,33 +42,8 @@ from spark_plugin.store import DerivedRow, Reader
 
 _OF_A_TASK = (TaskPosted, BidSubmitted, TaskAssigned, TaskCompleted, TaskFailed)
 
-_encode = msgspec.json.Encoder().encode
-
-
 MAX_AGENTS = 20_000
 """Agents whose records are kept."""
-
-
-@dataclass(slots=True)
-class Extensions:
-    """What plugins may change in the projection; the defaults change nothing."""
-
-    detectors: Sequence[Detector] = ()
-    score_importance: Callable[[Event], float | None] = lambda event: None
-    failed: Callable[[str, str, BaseException], object] = lambda plugin, hook, error: None
-    _watching: dict[str, list[Detector]] = field(default_factory=dict)
-    _of: Sequence[Detector] = ()
-
-    def watching(self, type_name: str) -> list[Detector]:
-        """The detectors to ask after an event of a type."""
-        if self._of is not self.detectors:
-            self._of, self._watching = self.detectors, {}
-        found = self._watching.get(type_name)
-        if found is None:
-            found = [one for one in self.detectors if type_name in getattr(one, "watches", (type_name,))]
-            if type_name in EVENT_TYPES:  # of types there may be any number
-                self._watching[type_name] = found
-        return found
 
 
 @dataclass(slots=True)
@@ -81,7 +54,7 @@ class Effects:
     agents: dict[str, None] = field(default_factory=dict)
     categories: dict[str, None] = field(default_factory=dict)
     memories: dict[str, None] = field(default_factory=dict)
-    advisories: list[Change] = field(default_factory=list)
+    advisories: list[Change] = field(default_factory=list)  # filled by `Advising`, as are some of `derived`
 
     def clear(self) -> None:
         for part in (self.derived, self.agents, self.categories, self.memories, self.advisories):
@@ -94,6 +67,7 @@ class Projector:
     def __init__(self, state: State, extensions: Extensions) -> None:
         self.state = state
         self.effects = Effects()
+        self._advising = Advising(state, extensions, self.effects.advisories, self.effects.derived)
         self._extensions = extensions
         self._reader: Reader | None = None
         self._recorded: Sequence[DerivedRow] = ()
@@ -101,7 +75,7 @@ class Projector:
         self._recalled: tuple[str, TaskCard | None] | None = None  # by the event at hand: once is enough
         self._draft: Draft | None = None
         self._position = 0
-        self._time = self._now = 0.0  # of the event that is applied, and of the one that has come
+        self._time = 0.0  # of the event that is applied
 
     def expect(self, task_ids: Iterable[str], before: int, reader: Reader) -> None:
         """Events of these tasks come next, from a position on. About others the store is asked one by one."""
@@ -112,7 +86,7 @@ class Projector:
 
         `recorded`: the ledger's rows of this position, when the event is taken in again; forecasts are read from there.
         """
-        self._reader, self._now, self._recalled = reader, event.time or 0.0, None
+        self._reader, self._recalled, self._advising.now = reader, None, event.time or 0.0
         state = self.state
         state.position = position
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
@@ -120,8 +94,7 @@ class Projector:
         score = self._arrived(position, event, recorded)
         while (task_id := state.park.overdue(state.time)) is not None:
             self._give_up_waiting(task_id)
-        for change in state.book.expire(state.time):
-            self._note_advice(change)
+        self._advising.settle(event)
         return score
 
     def overridden(self, event: Event, score: float) -> float:
@@ -190,6 +163,8 @@ class Projector:
             return self._outcome(event)
         if isinstance(event, RecommendationGiven):
             return self._recommended(event)
+        if isinstance(event, AdvisoryDelivered):  # the answers to it are such, too
+            self._advising.answered(event)
         return self._other(event)
 
     def _posted(self, event: TaskPosted) -> float:
@@ -202,6 +177,7 @@ class Projector:
         if event.category is not None:
             self._category(event.category).posted += 1
         if card.attempts == 0:  # after an award it is too late to say who will get it
+            self._advising.posted(event, self._position)
             made = ledger.find(self._recorded, ledger.ForecastRow)
             if made:
                 card.forecast = made.forecast()
@@ -223,7 +199,7 @@ class Projector:
         size = math.log1p(event.bid) - (math.log1p(card.reserve) if card.reserve else 0.0)
         deviations = seen.deviation(size)
         seen.add(size)
-        self._review(event, event.agent_id, card.category)
+        self._advising.review(event, event.agent_id, card.category)
         return importance.score(event.type, first_time=new, deviations=deviations)
 
     def _assigned(self, event: TaskAssigned) -> float:
@@ -243,6 +219,7 @@ class Projector:
         attempt = Attempt(card.attempts + 1, forecast, event.bid, scores, followed)
         for old in card.assign(attempt):
             self._agents_attempts(old.forecast.agent_id, -1)
+            self._advising.ended(event, self._position, event.task_id, old)
         self._move(before, card.status)
         self._note(made or ledger.AwardRow.of(attempt), event.task_id, card)
         if not first or card.forecast is None:
@@ -254,7 +231,7 @@ class Projector:
             remember(category.recent_awards, event.id)
             if event.bid is not None and card.reserve:
                 category.award_ratio.add(event.bid / card.reserve)
-        self._review(event, event.agent_id, card.category)
+        self._advising.awarded(event, self._position, card, attempt, agent)
         return importance.score(event.type, first_time=agent.assigned == 1)
 
     def _outcome(self, event: TaskCompleted | TaskFailed) -> float:
@@ -286,6 +263,7 @@ class Projector:
         agent = self._agent(agent_id)
         self._agents_attempts(agent_id, -1)
         new = agent.outcomes == 0 if card.category is None else card.category not in agent.by_category
+        self._advising.came(event, self._position, card, attempt, agent, succeeded)
         agent.observe_outcome(event.id, card.category, succeeded)
         agent.observe_effort(event.id, attempt.bid, event.cost, event.duration_s)
         if card.category is not None:
@@ -296,7 +274,7 @@ class Projector:
         if memory is not None:
             self.state.memories[agent_id] = memory
             self.effects.memories[agent_id] = None
-        self._review(event, agent_id, card.category)
+        self._advising.learned(event, agent_id, card.category)
         return new
 
     def _recommended(self, event: RecommendationGiven) -> float:
@@ -315,7 +293,7 @@ class Projector:
                 agent.present = not isinstance(event, AgentLeft)
                 agent.name = event.name or agent.name
                 agent.capabilities = event.capabilities or agent.capabilities
-            self._review(event, event.agent, None)
+            self._advising.review(event, event.agent, None)
         return importance.score(event.type, first_time=new)
 
     def _known(self, task_id: str) -> TaskCard | None:
@@ -373,33 +351,3 @@ class Projector:
 
     def _note(self, row: ledger.ForecastRow | ledger.AwardRow | ledger.ScoreRow, task_id: str, card: TaskCard) -> None:
         self.effects.derived.append(ledger.derived(row, self._position, self._time, task_id, card.first_position))
-
-    def _review(self, event: Event, agent: str | None, category: str | None) -> None:
-        """Let the detectors look at what the event touched; one that raises is counted, and the others go on."""
-        touched = Touched(event.id, agent, category)
-        for detector in self._extensions.watching(event.type):
-            try:
-                changes = self.state.book.review(detector, self.state, touched)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # one that exits is one that failed
-                self._extensions.failed(getattr(detector, "name", "?"), "detect", error)
-                continue
-            for change in changes:
-                self._note_advice(change)
-
-    def _note_advice(self, change: Change) -> None:
-        self.effects.advisories.append(change)
-        if change.what != "updated":
-            advisory = change.advisory
-            agent = advisory.subject if advisory.subject in self.state.agents else None
-            row = DerivedRow(
-                self.state.position,
-                f"advisory_{change.what}",
-                advisory.id,
-                self._now,
-                importance.OTHER,
-                _encode(advisory),
-                agent_id=agent,
-            )
-            self.effects.derived.append(row)

@@ -17,6 +17,7 @@ from spark_plugin.projection.cards import AgentCard, CategoryCard, TaskCard
 from spark_plugin.projection.clock import LogClock
 from spark_plugin.projection.memories import Memory
 from spark_plugin.projection.park import Park
+from spark_plugin.projection.work import Work
 
 SNAPSHOT_VERSION = f"4:{VERSION}"
 """Changes with the shape of `State` and with the models: a snapshot of another version is not read."""
@@ -75,6 +76,7 @@ class State:
     eidos: Eidos = field(default_factory=Eidos)
     book: AdvisoryBook = field(default_factory=AdvisoryBook)
     memories: dict[str, Memory] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
 
     @property
     def time(self) -> float:
@@ -87,11 +89,11 @@ class State:
 
     @property
     def outcomes(self) -> int:
-        return self.eidos.success.rates.swarm.outcomes
+        return self.work.outcomes
 
     @property
     def successes(self) -> int:
-        return self.eidos.success.rates.swarm.successes
+        return self.work.successes
 
     @property
     def forecasts(self) -> Scoreboard:

@@ -22,6 +22,8 @@ SCHEMA = 1
 BUSY_S = 5.0
 CACHE_KIB = 16 * 1024
 NOT_OURS = "move the file away, or point SPARK_STORE to another one"
+_making = forks.Lock()
+"""Nobody connects to a file whose maker has not closed it: to close it takes the locks of the whole process away."""
 _IDS_AT_ONCE = 500  # older builds of SQLite take at most 999 values a statement
 
 _EVENT = "position, source, id, type, task_id, agent_id, time, importance, data"
@@ -181,7 +183,7 @@ class SqliteStore(SqliteReader):
             self._reading = self._writing if target is None else Connection(target, lambda: _connect_to_read(target))
             super().__init__(self._reading, url)
             forks.let_go(self)
-            self._writing()
+            self._open()
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
@@ -250,6 +252,11 @@ class SqliteStore(SqliteReader):
         self._lock.release()
         self._write_lock.release()
 
+    def _open(self) -> None:
+        """Open it now, under the lock: a fork that could take it meanwhile would miss what is open a moment later."""
+        with self._write_lock:
+            self._writing()
+
     def _begun(self) -> sqlite3.Connection:
         """The connection that writes, in a transaction on the file that is there now."""
         while True:
@@ -283,10 +290,8 @@ def has_store(path: Path) -> bool:
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(
-                os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            )  # what agents write is for its owner alone
+        with _making(), suppress(FileExistsError):  # what agents write is for its owner alone
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     db = sqlite3.connect(
         ":memory:" if path is None else path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )

@@ -133,6 +133,46 @@ post("parent")
 assert spark.flush(20), spark.trouble
 """
 
+WHILE_ANOTHER_OPENS = """
+import weakref
+from spark_plugin.store import sqlite
+
+class StoresFirst(weakref.WeakSet):  # in the order that is harder; elsewhere it is as chance has it
+    def __iter__(self):
+        return iter(sorted(super().__iter__(), key=lambda one: isinstance(one, forks._Use)))
+
+forks._forks._open = StoresFirst(forks._forks._open)
+prepare, opens = sqlite._prepare, threading.Event()
+
+def slowly(db, url):
+    prepare(db, url)
+    if not opens.is_set():
+        opens.set()
+        time.sleep(0.3)  # here comes the fork
+
+post("before")
+assert spark.flush(20)
+sqlite._prepare = slowly
+other = register(Swarm(), settings=Settings(store=url), source="/other")  # its thread opens the store
+opens.wait()
+(stored, tell_stored), (closed, tell_closed) = os.pipe(), os.pipe()
+child = os.fork()
+if not child:
+    post("child")
+    assert spark.flush(20), spark.trouble
+    os.write(tell_stored, b".")
+    os.read(closed, 1)
+    post("later")
+    assert spark.flush(20), spark.trouble
+    os._exit(0)
+os.close(tell_stored)
+os.read(stored, 1)
+other.close()
+spark.close()  # who closes the last connection that SQLite knows of takes the log off the disk
+os.write(tell_closed, b".")
+ended_well(child)
+"""
+
 SILENT = """
 for end in (spark.close, sys.exit):
     child = os.fork()
@@ -176,6 +216,11 @@ def test_a_child_forked_while_its_parent_closes_can_end(url: str) -> None:
 def test_a_child_forked_inside_of_a_transaction_leaves_the_store_alone(url: str) -> None:
     """The one case in which the parent cannot let go: what the child captures is stored by the next start."""
     assert run(IN_ITS_OWN_TRANSACTION, url) == ["child", "parent"]
+
+
+def test_a_fork_waits_for_who_just_opens_the_store(url: str) -> None:
+    """A child that took its connection along would go on writing into a log that its parent has taken off the disk."""
+    assert run(WHILE_ANOTHER_OPENS, url) == ["before", "child", "later"]
 
 
 def test_a_child_that_sends_nothing_opens_nothing(url: str) -> None:

@@ -54,6 +54,13 @@ ADVISORY = {
     "state",
     "created_position",
     "expires_at",
+    "detector",
+    "effect",
+    "probability",
+    "saves",
+    "figures",
+    "updated_position",
+    "held_out",
 }
 
 
@@ -263,7 +270,7 @@ def test_people_get_names_in_full(replayed, command):
 
 def test_commands_on_no_store_answer_empty_and_make_none(spark, tmp_path):
     assert spark.json("status")["events"] == 0
-    assert spark.json("advise") == {"advisories": []}
+    assert spark.json("advise") == {"advisories": [], "detectors": []}
     assert spark.json("timeline") == {"events": []}
     assert spark.json("memories") == {"memories": []}
     assert spark.json("predictions") == {"predictions": []}

@@ -99,7 +99,7 @@ def test_new_agents_categories_and_tasks_are_taken_for_what_the_swarm_does():
         learn(model, facts(f"t{n}", f"thing {n % 50}", AGENTS, "db", None), f"a{n % 20}", rng.random() < 0.7, float(n))
     new = facts("new", "unheard words entirely", AGENTS, "unheard of", None)
     assert float(model.predict(new, ["stranger"], 600.0)[0]) == pytest.approx(0.7, abs=0.1)
-    assert model.strength(new, "stranger", 0.7) < 3.0 < model.strength(new, "a1", 0.7)
+    assert model.spread(new, "stranger") > 1.5 > 0.8 > model.spread(new, "a1")
 
 
 def test_it_learns_rates_of_agents_and_categories():

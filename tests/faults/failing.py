@@ -23,6 +23,7 @@ from spark_plugin.capture.journal import Journal
 from spark_plugin.capture.segment import Segment
 from spark_plugin.coordinator import Outcome, SwarmCoordinator, Task
 from spark_plugin.projection import Projection, ledger, projection, published, tasks
+from spark_plugin.projection.advising import Advising
 from spark_plugin.projection.projector import Projector
 from spark_plugin.readers import Readable
 from spark_plugin.store.sqlite import SqliteStore, SqliteTransaction
@@ -48,9 +49,11 @@ STORING = [
 LEARNING = [
     (Projection, "begin"), (Projection, "project"), (Projection, "finish"), (Projection, "abort"),
     (Projection, "despair"), (Projection, "catch_up"), (Projection, "_save"), (Projector, "take"),
-    (Projector, "overridden"), (Projector, "_apply"), (Projector, "_review"), (Projector, "_note_advice"),
+    (Projector, "overridden"), (Projector, "_apply"), (Advising, "review"),
+    (Advising, "_note"), (Advising, "settle"), (Advising, "came"), (Advising, "answered"),
     (Eidos, "forecast"), (Eidos, "forecast_award"), (Eidos, "observe_award"), (Eidos, "observe_outcome"),
-    (AdvisoryBook, "review"), (AdvisoryBook, "expire"), (published, "write"), (published, "summary"),
+    (AdvisoryBook, "review"), (AdvisoryBook, "settle"), (AdvisoryBook, "answer"),
+    (published, "write"), (published, "summary"),
     (ledger, "derived"), (projection, "dump"), (tasks, "recall"), (tasks, "keep"),
     *((type(detector), "detect") for detector in built_in()),
 ]  # fmt: skip

@@ -24,8 +24,10 @@ ROWS = {
     "F14": ("clock -2 h, +1 year, DST", "answers of a steady clock; expiry moves 24 h a step at most"),
     "F17": ("`kill -9` at each step of the drainer's transaction", "read models equal a rebuild, 0 twice"),
     "F19": ("Spark raising at each step; bad plugins", "0 exceptions in the coordinator, its results unchanged"),
+    "F20": ("advice against the whole log", "1,000 histories: 0 wrong signs, every number within its stated interval"),
     "F21": ("fork while sending, with threads", "a journal each: 0 lost, 0 overwritten, no deadlock"),
     "S5": ("1,000 secrets, 20 kinds, 5 places", "recall .99 by look, .95 by name, at most .5% false, found nowhere"),
+    "S6": ("forged or compromised reports, a tenth of all", "200 scenarios: advice about others flips in none"),
 }  # fmt: skip
 """(fault, figure to reach at the stated size) by row."""
 

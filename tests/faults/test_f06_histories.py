@@ -19,7 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from spark_advisor import AdvisoryBook, book, opposed, stances
 from spark_hooks.events import (
+    AdvisoryAcknowledged,
+    AdvisoryDelivered,
+    AdvisoryDismissed,
+    AdvisoryFollowed,
     AgentJoined,
     AgentLeft,
     BidSubmitted,
@@ -85,6 +90,10 @@ EVENTS = st.one_of(
 )
 
 
+ANSWERS_TO_ADVICE = (AdvisoryDelivered, AdvisoryAcknowledged, AdvisoryFollowed, AdvisoryDismissed)
+"""In the order in which they move advice on."""
+
+
 class History(RuleBasedStateMachine):
     """Two coordinators with a Spark each, and everything that may happen to them."""
 
@@ -135,6 +144,9 @@ class History(RuleBasedStateMachine):
     @rule(sender=senders, agent=agent_ids, succeeded=st.booleans())
     def streak(self, sender: str, agent: str, succeeded: bool) -> None:
         """An agent fails, or does well, until there is something to say about it."""
+        self._work(sender, agent, succeeded)
+
+    def _work(self, sender: str, agent: str, succeeded: bool) -> None:
         end = TaskCompleted if succeeded else TaskFailed
         for n in range(8):
             task = f"streak-{len(self.told[sender])}-{sender}-{n}"
@@ -151,6 +163,32 @@ class History(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 600.0, 6 * 3600.0, 13 * 3600.0, 25 * 3600.0, 15 * 86400.0, -3600.0]))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
+
+    # what people and coordinators do with advice
+
+    @rule(sender=senders)
+    def ask(self, sender: str) -> None:
+        """A coordinator is handed advice: that is an event."""
+        if sender in self.sparks:
+            self._flush()
+            self.sparks[sender].hooks.advisories()
+
+    @rule(sender=senders, kind=st.sampled_from(ANSWERS_TO_ADVICE), data=st.data())
+    def answer(self, sender: str, kind: type[Event], data: st.DataObject) -> None:
+        ids = self._advised()
+        if not ids:
+            self._work(sender, "ada", True)
+            self._work(sender, "cy", False)
+            ids = self._advised()
+        if ids:
+            self._tell(sender, [kind(advisory_id=data.draw(st.sampled_from(ids)))])
+            self._check()
+
+    def _advised(self) -> list[str]:
+        """The ids of live advice."""
+        self._flush()
+        with self._patiently(lambda: Spark.open(settings=self.settings)) as spark:
+            return sorted(advisory.id for advisory in spark.advisories.live(100) if advisory.created_position)
 
     # what happens to Spark
 
@@ -285,6 +323,7 @@ class History(RuleBasedStateMachine):
             self._check_answers(spark, Model(WAITING_ROOM).take(events))
             if events:
                 self._same("read models", Run(store).contents(), Run(batch=BATCH).take(events).contents())
+            self._check_advice(spark, events)
             ids = {event.id for event in events}
             for advisory in spark.advisories.all(10_000):
                 self._same("evidence", set(advisory.evidence) - ids, set())
@@ -294,7 +333,27 @@ class History(RuleBasedStateMachine):
         for sender in SENDERS:
             own = [event for event in events if event.writer == sender]
             self._same(f"log of {sender}", own, self.told[sender])
-        self._same("events of nobody", [event for event in events if event.writer not in SENDERS], [])
+        others = [event for event in events if event.writer not in SENDERS and type(event) is not AdvisoryDelivered]
+        self._same("events of nobody", others, [])
+
+    def _check_advice(self, spark: Spark, events: Sequence[Event]) -> None:
+        """Each advisory has one life, and what was said of it is part of that."""
+        everything = spark.advisories.all(10_000)
+        live = [one for one in spark.advisories.live(10_000) if one.created_position]
+        self._same("advice", len({one.id for one in everything}), len(everything), "an id twice")
+        issued = [row["id"] for row in spark.events.timeline(limit=100_000) if row["type"] == "advisory_issued"]
+        self._same("advice", len(set(issued)), len(issued), "an id given twice")
+        self._same("advice", len(live) <= book.MOST_LIVE, True, "too much of it")
+        answers = [event for event in events if isinstance(event, AdvisoryDelivered)]
+        said = {kind: {one.advisory_id for one in answers if type(one) is kind} for kind in ANSWERS_TO_ADVICE}
+        for advisory in live:
+            expected = [kind.type for kind in ANSWERS_TO_ADVICE if advisory.id in said[kind]]
+            state = expected[-1].removeprefix("advisory_") if expected else "issued"
+            self._same("advice", advisory.state, state, advisory.id)
+        stated = [stances(advisory.action) for advisory in live]
+        for n, one in enumerate(stated):
+            clash = any(opposed(one, other, sign) for other in stated[:n] for sign in (1, -1))
+            self._same("advice", clash, False, "one contradicts another")
 
     def _check_answers(self, spark: Spark, model: Model) -> None:
         status, expected = spark.status(), model.counts()
@@ -447,10 +506,40 @@ def read_backwards(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(journal.Journal, "read", backwards)
 
 
+def dismissal_is_not_heard(patch: pytest.MonkeyPatch) -> None:
+    answer = AdvisoryBook.answer
+    patch.setattr(
+        AdvisoryBook, "answer", lambda own, id, what, now: None if what == "dismissed" else answer(own, id, what, now)
+    )
+
+
+def old_ids_are_given_again(patch: pytest.MonkeyPatch) -> None:
+    made = AdvisoryBook._advisory
+
+    def again(own: AdvisoryBook, place: Any, found: Any, view: Any, old: Any) -> Any:
+        return msgspec.structs.replace(made(own, place, found, view, old), id=place.detector)
+
+    patch.setattr(AdvisoryBook, "_advisory", again)
+
+
+def every_answer_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Whatever is said moves advice back to where it began."""
+    answer = AdvisoryBook.answer
+
+    def back(own: AdvisoryBook, advisory_id: str, what: str, now: float) -> Any:
+        change = answer(own, advisory_id, what, now)
+        for mine in own.by_detector.values():
+            for topic, one in mine.items():
+                mine[topic] = msgspec.structs.replace(one, state="issued")
+        return change
+
+    patch.setattr(AdvisoryBook, "answer", back)
+
+
 ANSWERS = {"counts", "attempts", "agents", "read models", "rebuild"}
 
 
-@pytest.mark.mutant("F6", "one part of eight does not do what it should")
+@pytest.mark.mutant("F6", "one part of eleven does not do what it should")
 @pytest.mark.parametrize(
     ("broken", "found_as"),
     [
@@ -462,6 +551,9 @@ ANSWERS = {"counts", "attempts", "agents", "read models", "rebuild"}
         (stale_snapshots, ANSWERS),
         (oldest_closed, ANSWERS),
         (read_backwards, {"log of one", "log of other"}),
+        (dismissal_is_not_heard, {"advice", *ANSWERS}),
+        (old_ids_are_given_again, {"advice", *ANSWERS}),
+        (every_answer_is_forgotten, {"advice", *ANSWERS}),
     ],
 )
 def test_a_planted_mutant_is_found(seed, monkeypatch, broken: Callable[[pytest.MonkeyPatch], None], found_as):

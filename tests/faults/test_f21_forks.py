@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from tests.faults.matrix import size
 from tests.faults.recovered import Recovered, started_again, told_in
 
 FORKS = size(120)
+NEW_STORES = size(30)
 LIMIT_S = 30.0
 """No child lives that long, unless it hangs."""
 
@@ -22,7 +24,7 @@ class Outcome(NamedTuple):
 
     acknowledged: dict[str, str]
     writers: dict[str, set[str]]
-    """The names under which each process wrote."""
+    """The names under which each coordinator of each process wrote, by ``process/coordinator``."""
     trouble: list[str]
     ended: int
     after: Recovered
@@ -35,8 +37,8 @@ def run(url: str, directory: Path, forks: int, mutant: str = "", limit_s: float 
     writers: dict[str, set[str]] = defaultdict(set)
     for line in text.splitlines():
         if not line.startswith("!"):
-            name, _, process = line.split()
-            writers[process].add(name.rpartition("-")[0])
+            name, _, writer = line.split()
+            writers[writer].add(name.rpartition("-")[0])
     trouble = [line for line in text.splitlines() if line.startswith("!")]
     return Outcome(told_in(text), dict(writers), trouble, ended, started_again(url, directory))
 
@@ -45,16 +47,41 @@ def judge(outcome: Outcome) -> None:
     assert outcome.trouble == []
     assert outcome.ended == 0
     names = [name for written in outcome.writers.values() for name in written]
-    assert len(names) == len(set(names)) == len(outcome.writers), "each process writes under a name of its own"
+    assert len(names) == len(set(names)) == len(outcome.writers), (
+        "each coordinator of each process writes under a name of its own"
+    )
     recovered.judge(outcome.after, outcome.acknowledged)
+
+
+def told_of(outcomes: Sequence[Outcome]) -> str:
+    processes = sum(len({writer.partition("/")[0] for writer in outcome.writers}) for outcome in outcomes)
+    return f"{processes} processes sent {sum(len(outcome.acknowledged) for outcome in outcomes)} events"
 
 
 @pytest.mark.fault("F21")
 def test_forked_while_sending_each_process_keeps_its_own(url, directory, reached):
     outcome = run(url, directory, FORKS)
     judge(outcome)
-    processes, events = len(outcome.writers), len(outcome.acknowledged)
-    reached(f"{FORKS} forks, {processes} processes sent {events} events: 0 lost, 0 overwritten, 0 twice, none hung")
+    reached(f"{FORKS} forks, {told_of([outcome])}: 0 lost, 0 overwritten, 0 twice, none hung")
+
+
+@pytest.mark.fault("F21")
+def test_forked_while_its_store_is_made_each_process_keeps_its_own(tmp_path, reached):
+    outcomes = []
+    for n in range(NEW_STORES):
+        (folder := tmp_path / str(n)).mkdir()
+        outcomes.append(run(f"sqlite:///{folder / 'spark.db'}", folder / "spark.db.capture", 2))
+        judge(outcomes[-1])
+    reached(f"{NEW_STORES} new stores, forked while they are made, {told_of(outcomes)}: 0 lost")
+
+
+@pytest.mark.mutant("F21", "a child takes along what its parent is just opening")
+def test_a_child_that_takes_along_what_is_just_opened_writes_where_nobody_looks(url, directory):
+    outcome = run(url, directory, 24, "opening", limit_s=10)
+    with pytest.raises(AssertionError, match=r"lost|not sound"):
+        recovered.judge(outcome.after, outcome.acknowledged)
+    with pytest.raises(AssertionError):
+        judge(outcome)
 
 
 @pytest.mark.mutant("F21", "a child takes its parent's connections along")

@@ -16,6 +16,10 @@ import pytest
 from spark_hooks import InvalidEvent, SparkError
 from spark_hooks.events import (
     EVENT_TYPES,
+    AdvisoryAcknowledged,
+    AdvisoryDelivered,
+    AdvisoryDismissed,
+    AdvisoryFollowed,
     AgentJoined,
     AgentLeft,
     BidSubmitted,
@@ -57,6 +61,10 @@ FULL: dict[type[Event], dict[str, object]] = {
         "propensities": (0.75, 0.25),
         "chances": (0.9, 0.5),
     },
+    AdvisoryAcknowledged: {"advisory_id": "a7-1"},
+    AdvisoryDelivered: {"advisory_id": "a7-1"},
+    AdvisoryDismissed: {"advisory_id": "a7-1"},
+    AdvisoryFollowed: {"advisory_id": "a7-1"},
 }
 """Every declared event with every data field of the contract."""
 
@@ -70,6 +78,10 @@ REQUIRED: dict[type[Event], set[str]] = {
     AgentLeft: {"agent_id"},
     ToolExecuted: {"agent_id", "tool", "success"},
     RecommendationGiven: {"task_id", "agent_id"},
+    AdvisoryAcknowledged: {"advisory_id"},
+    AdvisoryDelivered: {"advisory_id"},
+    AdvisoryDismissed: {"advisory_id"},
+    AdvisoryFollowed: {"advisory_id"},
 }
 
 NAN, INF = float("nan"), float("inf")
@@ -82,6 +94,7 @@ BAD_TIME = ["yesterday", "", "2026-13-01T00:00:00Z", True, NAN, INF, 1e300, -1e3
 BAD: dict[str, list[object]] = {
     "task_id": BAD_ID,
     "agent_id": BAD_ID,
+    "advisory_id": BAD_ID,
     "tool": BAD_ID,
     "category": BAD_ID,
     "bid": BAD_AMOUNT,

@@ -34,6 +34,10 @@ DATA: dict[str, dict[str, object]] = {
     "agent_left": {"agent_id": "ada"},
     "tool_executed": {"agent_id": "ada", "tool": "grep", "success": True},
     "recommendation_given": {"task_id": "t1", "agent_id": "ada"},
+    "advisory_delivered": {"advisory_id": "a7-1"},
+    "advisory_acknowledged": {"advisory_id": "a7-1"},
+    "advisory_dismissed": {"advisory_id": "a7-1"},
+    "advisory_followed": {"advisory_id": "a7-1"},
     "custom": {"type": "swarm.deploy"},
 }
 """For each signal, the least that it takes."""

@@ -37,6 +37,7 @@ MODELS = (
     published.MEMORY,
     published.ADVISORY,
     published.BEST,
+    published.EFFECT,
     published.ADVISORY_RETIRED,
     published.SUMMARY,
 )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -204,6 +207,37 @@ def test_a_store_that_another_process_is_just_making_is_waited_for(file: Path) -
                 assert store.position() == 0
         finally:
             soon.join(60)
+
+
+LOCKED_OUT = """
+import sqlite3, sys
+try:
+    sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    assert "locked" in str(error), error
+else:
+    sys.exit("not locked out")
+"""
+
+
+def test_who_makes_the_file_takes_nobodys_locks_away(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that closes any descriptor of a file loses all its locks on that file (howtocorrupt.html, 2.2)."""
+    close, made = os.close, threading.Event()
+
+    def slowly(descriptor: int) -> None:
+        made.set()
+        time.sleep(0.3)  # here comes the other one
+        close(descriptor)
+
+    monkeypatch.setattr(os, "close", slowly)
+    maker = threading.Thread(target=lambda: sqlite._connect(file).close())
+    maker.start()
+    assert made.wait(60)
+    with closing(sqlite._connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        maker.join(60)
+        monkeypatch.undo()
+        subprocess.run([sys.executable, "-c", LOCKED_OUT, str(file)], check=True, timeout=60)
 
 
 def test_readers_cannot_write(stored: Path) -> None:
