@@ -50,6 +50,8 @@ class Bidding:
     True
     """
 
+    taken: int = 0
+    """Bids taken in: as long as it stays the same, so does all that is asked of this."""
     parts: Mean = field(default_factory=Mean)
     agents: dict[str, Bids] = field(default_factory=dict)
     cells: dict[str, Bids] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Bidding:
         if not reserve or not sane(reserve) or not sane(bid):
             return
         part = bid / reserve
+        self.taken += 1
         self.parts.add(part)
         known = self.agents.pop(agent, None) or Bids()
         known.add(part, KEEP)

@@ -69,14 +69,14 @@ class Draft(NamedTuple):
     """The work behind a forecast. It is no part of the state: whoever has none does the work again, with the same
     result.
 
-    It holds for the task it was made for, while no outcome (`outcomes`), and for the winner no award (`awards`), has
-    come.
+    It holds for the task it was made for, while no outcome (`outcomes`), and for the winner no award and no bid
+    (`choices`), has come.
     """
 
     task: TaskFacts
     at: float
     outcomes: int
-    awards: int
+    choices: int
     experts: np.ndarray
     features: np.ndarray
 
@@ -110,7 +110,12 @@ class Eidos:
         chances = dict(zip(task.candidates, success.blend(experts).tolist(), strict=True))
         features = self.winner.features(task, now, self.bidding)
         forecast = Forecast(self.winner.predict_one(task, features), chances, self._bid(task))
-        return forecast, Draft(task, now, success.rates.swarm.outcomes, self.winner.awards, experts, features)
+        return forecast, Draft(task, now, success.rates.swarm.outcomes, self._choices, experts, features)
+
+    @property
+    def _choices(self) -> int:
+        """How much was learned that the winner's features are made of: bids too, whoever gets the task."""
+        return self.winner.awards + self.bidding.taken
 
     def _bid(self, task: TaskFacts) -> Interval | None:
         lowest = self.bidding.lowest(task.candidates)
@@ -151,7 +156,7 @@ class Eidos:
         if award.first:
             if made is not None:
                 scores |= self.scoreboard.score_winner(made.winner, award.agent_id)
-            drafted = draft is not None and draft.task is task and draft.awards == self.winner.awards
+            drafted = draft is not None and draft.task is task and draft.choices == self._choices
             features = draft.features if draft is not None and drafted and draft.at == award.posted_at else None
             self.winner.learn_one(task, award.agent_id, award.posted_at, award.at, self.bidding, features)
         if award.bid is not None:

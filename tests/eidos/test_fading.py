@@ -31,6 +31,20 @@ def test_half_is_left_after_half_a_life():
         assert rate.predict_one("ada", 0.2, halves * 4.0) == pytest.approx((left + 0.2) / (left + 1.0))
 
 
+@bounded
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 5)), min_size=1, max_size=20), st.floats(0, 5))
+def test_a_rate_is_the_faded_sum_of_its_outcomes(history, wait):
+    """As adding all of them up again, each with what is left of it, would give."""
+    rate, at, times = FadingRate(2.0, 1.0), 0.0, []
+    for succeeded, step in history:
+        at += step
+        times.append((at, succeeded))
+        rate.learn_one("ada", succeeded, at)
+    left = [(0.5 ** ((at + wait - then) / 2.0), succeeded) for then, succeeded in times]
+    expected = (sum(part for part, won in left if won) + 0.3) / (sum(part for part, _ in left) + 1.0)
+    assert rate.predict_one("ada", 0.3, at + wait) == pytest.approx(expected)
+
+
 def test_what_happened_just_now_says_most():
     rate = FadingRate(5.0, 1.0)
     for at in range(100):

@@ -87,7 +87,7 @@ def test_a_draft_changes_nothing(history):
 @bounded
 @given(histories, tasks, st.sampled_from([*AGENTS, "stranger"]), histories, st.floats(0, 1e6))
 def test_a_draft_changes_no_forecast_whatever_came_in_between(history, task, agent, between, wait):
-    """Other tasks' awards and outcomes make it stale; then it is not used."""
+    """Other tasks' bids, awards and outcomes make it stale; then it is not used."""
     eidos = lived(history)
     forecast, draft = eidos.forecast(task, 0.0)
     for life in between:
@@ -96,6 +96,17 @@ def test_a_draft_changes_no_forecast_whatever_came_in_between(history, task, age
     other = copy(eidos)
     award = Award(agent, 0.0, wait)
     assert eidos.observe_award(task, forecast, award, draft) == other.observe_award(task, forecast, award)
+    assert dump(eidos) == dump(other)
+
+
+def test_bids_for_a_task_that_a_stranger_gets_make_a_draft_stale():
+    """They are no choice to learn from, and still they move the candidates' prices."""
+    eidos = lived(plainly(("ada", True)))
+    forecast, draft = eidos.forecast(TASK, 5.0)
+    eidos.observe_award(TASK, None, Award("stranger", 4.0, 5.0, True, None, {"ada": 10.0, "bo": 95.0}))
+    other = copy(eidos)
+    eidos.observe_award(TASK, forecast, Award("bo", 5.0, 6.0), draft)
+    other.observe_award(TASK, forecast, Award("bo", 5.0, 6.0))
     assert dump(eidos) == dump(other)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +103,21 @@ def test_what_carries_no_weight_is_no_reason(expert):
     assert "just now" not in said and "lately" not in said
     assert ("worded" in said) <= (expert == "text")
     assert "same task" not in said
+
+
+def test_the_weightiest_comes_first(monkeypatch):
+    """A higher bar leaves the beginning of the same list."""
+    history = []
+    for n in range(40):
+        known = facts(f"gt-1.{n}", f"cache work {'abcde'[n % 5]}xx", AGENTS, "db", None)
+        history += [(known, "ada", False), (known, "bo", n % 5 > 2), (known, "cy", True)]
+    model, last, lengths = taught(history), None, set()
+    for bar in (0.0, *(n / 20 for n in range(1, 100))):
+        monkeypatch.setattr(sys.modules["spark_eidos.reasons"], "LEAST", bar)
+        said = reasons(model, history[0][0], "ada", 120.0)
+        assert last is None or said == last[: len(said)]
+        last, lengths = said, lengths | {len(said)}
+    assert lengths & {1, 2} and 3 in lengths
 
 
 tasks = st.builds(

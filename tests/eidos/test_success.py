@@ -150,3 +150,15 @@ def test_a_copy_goes_on_as_the_original_would(before, after, task):
         learn(restored, *step)
     assert dump(restored) == dump(original)
     assert restored.predict(task, AGENTS, 0.0).tolist() == original.predict(task, AGENTS, 0.0).tolist()
+
+
+def test_loosened_it_follows_a_changed_swarm_sooner():
+    moved = []
+    for loosen in (False, True):
+        model = taught([(TaskFacts(), f"a{n}", True, float(n)) for n in range(1_000)])
+        if loosen:
+            model.loosen()
+        for n in range(10):
+            learn(model, TaskFacts(), f"b{n}", False, 1_000.0 + n)
+        moved.append(float(model.text.predict(TaskFacts(), ["new"])[0]))
+    assert moved[1] < moved[0] - 0.3
