@@ -10,7 +10,7 @@ from spark_eidos.bounds import forget_oldest
 from spark_eidos.mean import SANE, Mean
 from spark_eidos.tally import cell_key
 
-MAX_AGENTS, MAX_CELLS = 20_000, 50_000
+MAX_AGENTS, MAX_CELLS = 10_000, 10_000
 KEEP = 0.75
 """What is left of an earlier bid's weight with each new one of the same agent."""
 STRENGTH, HERE_STRENGTH = 1.5, 3.0

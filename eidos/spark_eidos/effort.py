@@ -23,7 +23,7 @@ KEEP = 0.95
 """What is left of an earlier value's weight with each new one."""
 WINDOW = 250
 ENOUGH = 10
-MAX_KEYS = 20_000
+MAX_KEYS = 10_000
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from spark_eidos.bounds import forget_oldest
 from spark_eidos.pace import faded
 from spark_eidos.rules import clip
 
-MAX_KEYS = 20_000
+MAX_KEYS = 10_000
 
 
 @dataclass(slots=True)

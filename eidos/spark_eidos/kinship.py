@@ -19,7 +19,7 @@ from spark_eidos.arithmetic import total
 from spark_eidos.bounds import forget_oldest
 
 MAX_AGENTS = 256
-MAX_TASKS = 10_000
+MAX_TASKS = 4_000
 MAX_TRIALS = 16
 """Agents whose attempt at a task is remembered, each its newest."""
 STRENGTH = 12.0

@@ -23,7 +23,7 @@ from spark_eidos.change import Change
 from spark_eidos.tally import cell_key
 from spark_eidos.task import TaskFacts
 
-MAX_AGENTS, MAX_CATEGORIES, MAX_CELLS, MAX_TASKS = 20_000, 5_000, 50_000, 10_000
+MAX_AGENTS, MAX_CATEGORIES, MAX_CELLS, MAX_TASKS = 10_000, 2_000, 10_000, 4_000
 
 EASE = np.linspace(-7.5, 7.5, 13)
 """The grid of a task's ease, in log odds."""

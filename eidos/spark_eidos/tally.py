@@ -9,7 +9,7 @@ from spark_eidos.bounds import forget_oldest
 
 AGENT_STRENGTH = 4.0
 CELL_STRENGTH = 4.0
-MAX_AGENTS, MAX_CELLS = 20_000, 50_000
+MAX_AGENTS, MAX_CELLS = 10_000, 10_000
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from spark_eidos.rules import FLOOR
 from spark_eidos.tally import cell_key
 from spark_eidos.task import SLOTS, TaskFacts, slot
 
-MAX_AGENTS, MAX_CELLS, MAX_PAIRS = 20_000, 50_000, 100_000
+MAX_AGENTS, MAX_CELLS, MAX_PAIRS = 10_000, 10_000, 20_000
 FEATURES = (
     "since_win", "won_last", "price", "price_here", "record_here", "record_lately", "record_among", "load",
     "fresh_win", "turn", "met", "knows",

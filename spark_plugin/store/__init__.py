@@ -6,7 +6,8 @@ from pathlib import Path
 
 from spark_plugin.errors import StoreError
 from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter, Reader, Store, Transaction
-from spark_plugin.store.sqlite import SqliteStore, has_store, translated
+from spark_plugin.store.driver import translated
+from spark_plugin.store.sqlite import SqliteStore, has_store
 
 __all__ = [
     "DeadLetter",

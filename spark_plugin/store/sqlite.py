@@ -13,9 +13,10 @@ from importlib import resources
 from pathlib import Path
 
 from spark_plugin import forks
-from spark_plugin.errors import StoreCorrupt, StoreError, StoreLocked, StoreTooNew, StoreUnavailable, UnfitRow
+from spark_plugin.errors import StoreCorrupt, StoreTooNew, StoreUnavailable
 from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
 from spark_plugin.store.connection import Connection
+from spark_plugin.store.driver import translated
 
 SCHEMA = 1
 """Version of the schema that this Spark reads and writes."""
@@ -375,27 +376,3 @@ def _where(which: Filter, type_column: str) -> tuple[str, tuple[object, ...]]:
     }
     given = {term: value for term, value in terms.items() if value is not None}
     return ("WHERE " + " AND ".join(given) if given else ""), tuple(given.values())
-
-
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Driver errors as our own, told apart once, here."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise UnfitRow(where, str(error)) from error
-    except (sqlite3.InterfaceError, sqlite3.DataError, OverflowError, UnicodeError) as error:
-        raise UnfitRow(where, f"a value cannot be stored: {error}") from error
-    except sqlite3.ProgrammingError as error:
-        if "binding" in str(error):
-            raise UnfitRow(where, f"a value cannot be stored: {error}") from error
-        raise StoreUnavailable(where, f"is closed: {error}", "open it again") from error
-    except sqlite3.OperationalError as error:
-        locked = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-        raise (StoreLocked if locked else StoreUnavailable)(where, f"cannot be used now: {error}") from error
-    except sqlite3.DatabaseError as error:
-        raise StoreCorrupt(where, f"is damaged or no database: {error}") from error
-    except sqlite3.Error as error:
-        raise StoreError(where, str(error)) from error
-    except OSError as error:
-        raise StoreUnavailable(where, f"cannot be opened: {error.strerror or error}") from error

@@ -22,8 +22,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def work(swarm: Swarm) -> None:
-    """One agent does what most do, another fails at everything."""
-    for event in [*record("ada", FAIR), *record("bo", [False] * 15)]:
+    """One agent does what most do, two others fail at everything."""
+    for event in [*record("ada", FAIR * 2), *record("bo", [False] * 15), *record("cy", [False] * 15, name="c")]:
         signals.SIGNALS[event.type].send(swarm, event=event)
 
 
