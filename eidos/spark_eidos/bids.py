@@ -39,9 +39,10 @@ MOVE = 0.1
 
 @dataclass(slots=True)
 class Past:
-    """Winning bids, the newest last: value, log of the number of candidates, usual lowest bid; shape (n, 3)."""
+    """Winning bids by value: value, log of the number of candidates, usual lowest bid, and its number; shape (n, 4)."""
 
-    rows: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    rows: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    taken: int = 0
     asked: float = LEVEL
 
     def interval(self, number: float, lowest: float, spread: float) -> tuple[float, float, float]:
@@ -49,14 +50,18 @@ class Past:
         rows = self.rows
         far = (rows[:, 1] - number) / ALIKE_LOG_NUMBER
         dear = (rows[:, 2] - lowest) / (ALIKE_SPREADS * spread)
-        age = np.arange(len(rows) - 1, -1, -1)
+        age = self.taken - rows[:, 3]
         weights = np.exp(-0.5 * (far * far + dear * dear) - age * (math.log(2.0) / HALF_LIFE)) + FAR
-        order = np.argsort(rows[:, 0], kind="stable")
-        return _shortest(rows[order, 0], weights[order], self.asked)
+        return _shortest(rows[:, 0], weights, self.asked)
 
     def add(self, value: float, number: float, lowest: float, covered: bool | None) -> None:
         """Take in one winning bid, and whether the interval that was given covered it."""
-        self.rows = np.concatenate((self.rows[-(WINDOW - 1) :], np.array([[value, number, lowest]])))
+        rows = self.rows
+        if len(rows) >= WINDOW:
+            rows = np.delete(rows, int(np.argmin(rows[:, 3])), axis=0)
+        self.taken += 1
+        at = int(np.searchsorted(rows[:, 0], value, side="right"))
+        self.rows = np.insert(rows, at, (value, number, lowest, self.taken), axis=0)
         if covered is not None:
             self.asked = min(max(self.asked + STEP * (LEVEL - covered), ASKED[0]), ASKED[1])
 

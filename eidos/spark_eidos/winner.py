@@ -8,6 +8,7 @@ this candidate (hashed, diagonal). All are moved by Newton steps on the choice's
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Sequence
@@ -43,7 +44,6 @@ VIEWS = np.array([0.8, 0.1, 0.1])
 BY_LOT, SELDOM = 0.999, 8
 """Once it is believed so far that choices are made by lot, one in so many is looked at."""
 LEAST_SHARE = 1e-4
-_NO_SLOTS = np.zeros((0, 0), dtype=np.int64)
 _SPREAD = 40_503
 """Odd number that spreads pairs of slots over the table (Knuth, "The Art of Computer Programming" 3, 6.4)."""
 
@@ -125,7 +125,7 @@ class WinnerModel:
         table = np.array([self._row(agent, task.category, company, now, bidding) for agent in agents])
         table[:, _TURN], table[:, _MET] = self._met(agents)
         if task.words:
-            table[:, _KNOWS] = total(np.log1p(self.seen[self._slots(task)]), axis=-1) / (len(task.words) // 2)
+            table[:, _KNOWS] = total(np.log1p(self.seen[_slots(task)]), axis=-1) / (len(task.words) // 2)
         centred: np.ndarray = table - total(table) / len(agents)
         return centred
 
@@ -139,7 +139,7 @@ class WinnerModel:
         agents = task.candidates
         if len(agents) < 2 or not self.looks_close:
             return dict.fromkeys(agents, 1.0 / max(len(agents), 1))
-        views = self._views(task, features, self._slots(task))
+        views = self._views(task, features, _slots(task))
         return dict(zip(agents, total(views * self.shares[:, None]).tolist(), strict=True))
 
     def learn_one(
@@ -158,12 +158,14 @@ class WinnerModel:
         agents = task.candidates
         if winner not in agents:
             return
-        slots = self._slots(task) if self.looks_close else _NO_SLOTS
-        if len(agents) > 1 and self.looks_close:
+        close, slots = self.looks_close, _slots(task)
+        if close and len(agents) > 1:
             self._move(task, winner, self.features(task, posted_at, bidding) if features is None else features, slots)
+        self.awards += 1
+        if not close:
+            return
         share, company = 1.0 / len(agents), _company(agents)
         self.seen[slots] += share
-        self.awards += 1
         for agent in agents:
             self._remember(agent, share, agent == winner, now)
             for table, key in ((self.here, task.category), (self.among, company)):
@@ -231,12 +233,6 @@ class WinnerModel:
                     turns[m] -= turn
         return turns / len(agents), met / (len(agents) - 1)
 
-    def _slots(self, task: TaskFacts) -> np.ndarray:
-        """Where the words' effects for each candidate lie, shape (candidates, words)."""
-        own = np.array([slot("agent", agent) for agent in task.candidates], dtype=np.int64)
-        slots: np.ndarray = (own[:, None] * _SPREAD + task.slots) % SLOTS
-        return slots
-
     def _move(self, task: TaskFacts, winner: str, features: np.ndarray, slots: np.ndarray) -> None:
         """Newton steps towards the choice that was made."""
         agents = task.candidates
@@ -293,7 +289,16 @@ def _value(slots: np.ndarray) -> float:
     return 1.0 / math.sqrt(max(slots.shape[-1], 1))
 
 
-def _company(agents: Sequence[str]) -> str:
+@functools.lru_cache(maxsize=256)
+def _slots(task: TaskFacts) -> np.ndarray:
+    """Where the words' effects for each candidate lie, shape (candidates, words). Pure; a task is read twice."""
+    own = np.array([slot("agent", agent) for agent in task.candidates], dtype=np.int64)
+    slots: np.ndarray = (own[:, None] * _SPREAD + task.slots) % SLOTS
+    return slots
+
+
+@functools.lru_cache(maxsize=256)
+def _company(agents: tuple[str, ...]) -> str:
     """Names all who are up for a task together, in whatever order they are listed."""
     return hashlib.blake2b("\0".join(sorted(agents)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
