@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from spark_eidos.bounds import forget_oldest
-from spark_eidos.mean import SANE, Mean
+from spark_eidos.mean import SANE
 from spark_eidos.tally import cell_key
 
 MAX_AGENTS, MAX_CELLS = 10_000, 10_000
@@ -21,6 +21,44 @@ USUAL_UNKNOWN = 0.95
 def sane(amount: float) -> bool:
     """Whether an amount can be compared with others; a contract allows any finite number."""
     return amount == 0.0 or 1.0 / SANE <= amount <= SANE
+
+
+GRAIN = 1e-4
+"""Parts of the reserve are counted to this precision over all bids, in whole numbers: their order rounds nothing."""
+MOST = 10.0
+"""A part beyond this counts as this much."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """Parts of the reserve that were asked for, by whomever: number, sum and sum of squares, in grains.
+
+    >>> one, other = Parts(), Parts()
+    >>> for part in (0.1, 0.2, 0.7): one.add(part)
+    >>> for part in (0.7, 0.1, 0.2): other.add(part)
+    >>> one == other, round(one.mean, 6)
+    (True, 0.333333)
+    """
+
+    n: int = 0
+    total: int = 0
+    squares: int = 0
+
+    def add(self, part: float) -> None:
+        """Take in one."""
+        grains = round(min(part, MOST) / GRAIN)
+        self.n += 1
+        self.total += grains
+        self.squares += grains * grains
+
+    @property
+    def mean(self) -> float:
+        return GRAIN * self.total / self.n
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation."""
+        return GRAIN * math.sqrt(max(self.squares * self.n - self.total * self.total, 0)) / self.n
 
 
 @dataclass(slots=True)
@@ -52,7 +90,7 @@ class Bidding:
 
     taken: int = 0
     """Bids taken in: as long as it stays the same, so does all that is asked of this."""
-    parts: Mean = field(default_factory=Mean)
+    parts: Parts = field(default_factory=Parts)
     agents: dict[str, Bids] = field(default_factory=dict)
     cells: dict[str, Bids] = field(default_factory=dict)
 
@@ -92,9 +130,7 @@ class Bidding:
     @property
     def spread(self) -> float:
         """Standard deviation of all bids, in parts of the reserve."""
-        if self.parts.n <= 10 or self.parts.m2 <= 0.0:
-            return SPREAD_UNKNOWN
-        return max(math.sqrt(self.parts.m2 / self.parts.n), 1e-3)
+        return max(self.parts.deviation, 1e-3) if self.parts.n > 10 else SPREAD_UNKNOWN
 
     def lowest(self, agents: Sequence[str]) -> float:
         """What part of the reserve the cheapest of some agents will usually ask for."""

@@ -170,6 +170,10 @@ class Eidos:
                 self.bidding.learn_one(agent, task.category, task.reserve, bid)
         return scores
 
+    def observe_late_bid(self, task: TaskFacts, agent: str, bid: float) -> None:
+        """Learn from a bid that is heard of after its task was awarded."""
+        self.bidding.learn_one(agent, task.category, task.reserve, bid)
+
     def observe_outcome(self, task: TaskFacts, made: AwardForecast, outcome: Outcome, now: float) -> dict[str, float]:
         """Score an attempt by the forecast frozen at its assignment, then learn from it."""
         board, agent = self.scoreboard, made.agent_id

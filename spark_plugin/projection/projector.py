@@ -194,6 +194,8 @@ class Projector:
         new = event.agent_id not in self.state.agents
         agent = self._agent(event.agent_id)
         card.bid(event.agent_id, event.bid)
+        if card.attempts:  # the award took in those that were there
+            self.state.eidos.observe_late_bid(card.facts, event.agent_id, event.bid)
         agent.bids.add(event.bid)
         seen = self.state.bids if card.category is None else self._category(card.category).bids
         size = math.log1p(event.bid) - (math.log1p(card.reserve) if card.reserve else 0.0)

@@ -12,6 +12,9 @@ from spark_hooks.events import CustomEvent, Event
 from spark_hooks.signals import SIGNALS
 from spark_plugin.store import path_of
 
+SPARKS_OWN = frozenset({"advisory_delivered", "recommendation_given"})
+"""What Spark itself puts on record when it is asked: it comes beside what a swarm has sent."""
+
 
 class Swarm:
     """A coordinator."""

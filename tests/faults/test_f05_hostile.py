@@ -74,6 +74,7 @@ def good(rng: random.Random, name: str) -> dict[str, Any]:
     """The fields of a sound event."""
     task, agent = rng.choice(TASKS), rng.choice(AGENTS)
     fields: dict[str, Any] = {"task_id": task, "agent_id": agent, "bid": 5.0, "description": "", "tool": "grep"}
+    fields |= {"advisory_id": "a1-1", "propensities": [0.9, 0.05, 0.05], "chances": [0.5, 0.5, 0.5]}
     fields |= {"success": True, "candidates": AGENTS[:3], "category": "bug", "reserve": 9.0, "cost": 4.0}
     cls = EVENT_TYPES.get(name)
     if cls is None:

@@ -133,16 +133,25 @@ class Disordered(NamedTuple):
     shuffled: Known
 
 
-ALL = ("log_loss", "brier", "base_rate_log_loss", "winner_log_loss", "winner_top1", "bid_covered", "bid_winkler")
-OF_SUCCESS = ALL[:3]
+ALL = (
+    "log_loss",
+    "brier",
+    "base_rate_log_loss",
+    "agent_rate_log_loss",
+    "winner_log_loss",
+    "winner_top1",
+    "bid_covered",
+    "bid_winkler",
+)
+OF_RATES = ("base_rate_log_loss", "agent_rate_log_loss")
 
 
 def disordered(folder: Path, seed: int, tasks: int, *, rivals: bool) -> Disordered:
     """Tasks one after the other, each told in its order, and each in any order (and some events twice).
 
-    With `rivals`, half of the tasks have a second attempt by another agent. Which of two awards is the first is then
-    told by the order alone, and who got a task first is what the forecasts of winner and bid learn from; what a
-    success is forecast by is the same.
+    With `rivals`, half of the tasks have a second attempt by another agent. Which of the two was awarded, and ended,
+    first is then told by the order alone, and the models learn from one after the other: two logs that say so
+    differently are two histories. What is counted is the same, the plain rates included.
     """
     rng = random.Random(seed)
     lives = [life(rng, f"t{n}", rivals=rivals and rng.random() < 0.5) for n in range(tasks)]
@@ -150,7 +159,7 @@ def disordered(folder: Path, seed: int, tasks: int, *, rivals: bool) -> Disorder
     starts = iter(events)
     named = [[next(starts) for _ in one] for one in lives]
     mixed = [shuffled(rng, one) for one in named]
-    scored = OF_SUCCESS if rivals else ALL
+    scored = OF_RATES if rivals else ALL
     straight = known(f"sqlite:///{folder / 'straight.db'}", named, scored)
     return Disordered(tasks, straight, known(f"sqlite:///{folder / 'shuffled.db'}", mixed, scored))
 
