@@ -130,13 +130,16 @@ class Capture:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was taken so far is stored and projected; False when that failed or took too long."""
+        if self._journal is not None and self._journal.interrupted:
+            return False  # a signal's handler, in the middle of a send of this thread's: there is no end to wait for
         return self._trouble is None if self._draining is None else self._draining.flush(timeout)
 
     def close(self) -> None:
         """Drain what is there and let go. What the store would not take stays in the journal."""
         self._closed = True
         if self._draining is not None:
-            self._draining.stop()
+            interrupted = self._journal is not None and self._journal.interrupted
+            self._draining.stop(0.0 if interrupted else None)  # it ends once the send has that was interrupted
         self._journal = None
 
     @property

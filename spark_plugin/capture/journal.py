@@ -176,6 +176,15 @@ class Journal:
         """Whether others cannot find the set any more: its files were removed."""
         return not lock_path(self.directory, self._name).exists()
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether this very thread is in the middle of taking a record in: a signal's handler asks.
+
+        Whoever drains needs the lock that the interrupted frame holds, so the handler must not wait for it.
+        """
+        owned: bool = self._lock._is_owned()  # type: ignore[attr-defined]  # what `threading.Condition` asks, too
+        return owned
+
     def seal(self) -> None:
         """Take no more records: after this, what is in the journal is all there will be."""
         with self._lock:

@@ -122,3 +122,38 @@ with register(swarm, settings=settings) as spark:
 
 def test_what_a_handler_raises_reaches_whoever_it_is_meant_for(tmp_path: Path) -> None:
     run(EXITING, tmp_path, "process")
+
+
+CLOSED_WITHIN = """
+import time
+from spark_plugin import Spark
+
+spark = register(swarm, settings=settings)
+for _ in range(5):
+    send()
+journal_of_ours = spark._capture._journal
+taken_in = journal.Journal._taken_in
+
+def interrupted(self, payload):
+    with self._lock:  # as a signal finds it, whose handler closes
+        if not handled:
+            handled.append(1)
+            assert journal_of_ours.interrupted
+            assert spark.flush() is False
+            spark.close()
+    return taken_in(self, payload)
+
+journal.Journal._taken_in = interrupted
+send()
+assert handled and not journal_of_ours.interrupted
+with Spark.open(settings.store) as reader:
+    end = time.monotonic() + 30
+    while reader.events.count() < 5 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert reader.events.count() >= 5
+"""
+
+
+def test_a_handler_closes_in_the_middle_of_a_send(tmp_path: Path) -> None:
+    """It holds what the drainer waits for, and must not wait for the drainer."""
+    run(CLOSED_WITHIN, tmp_path, "process")
