@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,6 +125,18 @@ _decode = msgspec.msgpack.Decoder(State, dec_hook=_unpacked).decode
 """Made here: where two threads have msgspec look at a class for the first time at once, the process dies of it."""
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """The collector of garbage rests: it would look at every new object over and over, and find that all are in use."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def dump(state: State) -> bytes:
     """The state as bytes; the same state gives the same bytes.
 
@@ -138,6 +153,7 @@ def load(data: bytes) -> State:
         (checksum,), body = _CHECKSUM.unpack_from(data), data[_CHECKSUM.size :]
         if zlib.crc32(body) != checksum:
             raise msgspec.DecodeError("its checksum does not fit")
-        return _decode(body)
+        with _no_collection():
+            return _decode(body)
     except (struct.error, ValueError, TypeError, RecursionError) as error:  # no bytes at all, no Unicode in it
         raise msgspec.DecodeError(str(error)) from error
