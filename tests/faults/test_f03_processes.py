@@ -100,6 +100,8 @@ def judge(outcome: Outcome, events: int = EVENTS) -> None:
     assert not any(outcome.status["capture"].values()), outcome.status["capture"]
     types = sum((Counter(part.types) for part in sent), Counter())
     assert counted == types, "the counters by type are wrong"
+    assert sum(counted.values()) == len(outcome.stored), "the counters by type are wrong"
+    assert sum(outcome.status["event_types"].values()) == outcome.status["events"], "the counters by type are wrong"
     assert tallies(outcome) == told(sent), "the counters of an agent are wrong"
     assert outcome.wrong == []
     assert outcome.as_told_by_one, "the read models are not those of one process that heard it all"
