@@ -69,6 +69,26 @@ class Advantage(TypedDict):
     gain_interval: tuple[float, float] | None
 
 
+class Outcomes(TypedDict):
+    """How many tasks ended, and how many of them well."""
+
+    successes: int
+    outcomes: int
+
+
+class EffectRow(TypedDict):
+    """What came of one detector's advice: how often it was followed, and success with it and without."""
+
+    detector: str
+    chances: int
+    followed: int
+    given: Outcomes
+    held_out: Outcomes
+    effect: float | None
+    interval: tuple[float, float] | None
+    weight: float
+
+
 class Summary(TypedDict):
     """What is read of `published.summary`."""
 
@@ -241,11 +261,10 @@ class Advice:
         found = found if category is None else [advisory for advisory in found if advisory.category == category]
         return (found if agent is None else about(found, {agent}))[:limit]
 
-    def effects(self) -> list[Row]:
-        """What came of each detector's advice: how often it was followed, and success with it and without."""
-        return [
-            msgspec.json.decode(data) for _, data in sorted(self._readable.store().models(published.EFFECT).items())
-        ]
+    def effects(self) -> list[EffectRow]:
+        """What came of each detector's advice, by its name."""
+        store = self._readable.store()
+        return [_read(store, data, EffectRow) for data in store.models(published.EFFECT).values()]
 
     def named(self, advisory_id: str) -> Advisory | None:
         """The advisory of an id, live or retired."""
@@ -355,5 +374,5 @@ def _derived_row(row: DerivedRow) -> Row:
     }
 
 
-for _kind in (Summary, list[Advisory], Memory):
+for _kind in (Summary, EffectRow, list[Advisory], Memory):
     msgspec.json.Decoder(_kind)  # looked at once, before threads do so at the same time: the process would die of it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ from spark_plugin.cli.common import (
     table,
 )
 from spark_plugin.plugin import Spark, register
+from spark_plugin.readers import EffectRow, Outcomes
 
 IdArgument = Annotated[str, typer.Argument(help="The advisory's id, as `spark advise` shows it.", metavar="ID")]
 
@@ -94,7 +95,7 @@ def _show(out: Console, found: list[Advisory]) -> None:
     )
 
 
-def _show_effects(out: Console, effects: list[dict[str, Any]]) -> None:
+def _show_effects(out: Console, effects: list[EffectRow]) -> None:
     rows = table("What came of it", "detector", "followed#", "success with#", "held out#", "effect#", "95% interval")
     for one in effects:
         low, high = one["interval"] or (None, None)
@@ -109,7 +110,7 @@ def _show_effects(out: Console, effects: list[dict[str, Any]]) -> None:
     out.print(rows)
 
 
-def _rate(tally: dict[str, int]) -> str:
+def _rate(tally: Outcomes) -> str:
     n = tally["outcomes"]
     return f"{tally['successes'] / n:.0%} of {n:,}" if n else "-"
 

@@ -206,6 +206,7 @@ def questions(spark: Spark) -> Iterator[Callable[[], object]]:
     yield lambda: [spark.predictions.newest(20), spark.predictions.summary()]
     yield lambda: [spark.advisories.live(10), spark.advisories.all(1000)]
     yield lambda: spark.advisories.rows(retired=True, category=None, agent="bo", limit=10)
+    yield spark.advisories.effects
     yield lambda: spark.memories.rows()
 
 
@@ -350,7 +351,7 @@ def built_once(monkeypatch):
 def test_readers_bear_garbage(tmp_path, seed, reached):
     outcome = run(tmp_path, seed, ROUNDS)
     judge(outcome)
-    asked = f"{outcome.rounds} stores with garbage in them read 40 ways"
+    asked = f"{outcome.rounds} stores with garbage in them read 41 ways"
     reached(f"{asked}: 0 uncaught, {outcome.refusals.total()} typed refusals, capture went on")
 
 
