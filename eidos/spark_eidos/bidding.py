@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from spark_eidos.bounds import forget_oldest
 from spark_eidos.mean import SANE
-from spark_eidos.tally import cell_key
+from spark_eidos.tally import cell_key, cell_keys
 
 MAX_AGENTS, MAX_CELLS = 10_000, 10_000
 KEEP = 0.75
@@ -111,21 +111,20 @@ class Bidding:
 
     def usual(self, agent: str) -> float:
         """What part of the reserve `agent` will ask for, drawn towards what all ask for."""
-        middle = self.parts.mean if self.parts.n else USUAL_UNKNOWN
-        known = self.agents.get(agent, _NONE)
-        return (known.total + STRENGTH * middle) / (known.weight + STRENGTH)
+        return self._usual(agent, self._middle)
 
-    def standing(self, agent: str, category: str | None) -> tuple[float, float]:
-        """How much dearer than usual an agent is, and how much dearer in this category than elsewhere; in standard
+    def standings(self, agents: Sequence[str], category: str | None) -> list[tuple[float, float]]:
+        """How much dearer than usual each agent is, and how much dearer in this category than elsewhere; in standard
         deviations of all bids."""
         if not self.parts.n:
-            return 0.0, 0.0
-        usual, spread = self.usual(agent), self.spread
-        cell = self.cells.get(cell_key(agent, category)) if category is not None else None
-        here = 0.0
-        if cell is not None:
-            here = (cell.total + HERE_STRENGTH * usual) / (cell.weight + HERE_STRENGTH) - usual
-        return (usual - self.parts.mean) / spread, here / spread
+            return [(0.0, 0.0)] * len(agents)
+        middle, spread, found = self.parts.mean, self.spread, []
+        for agent, key in zip(agents, cell_keys(tuple(agents), category), strict=True):
+            usual, cell, here = self._usual(agent, middle), self.cells.get(key), 0.0
+            if cell is not None:
+                here = (cell.total + HERE_STRENGTH * usual) / (cell.weight + HERE_STRENGTH) - usual
+            found.append(((usual - middle) / spread, here / spread))
+        return found
 
     @property
     def spread(self) -> float:
@@ -134,4 +133,13 @@ class Bidding:
 
     def lowest(self, agents: Sequence[str]) -> float:
         """What part of the reserve the cheapest of some agents will usually ask for."""
-        return min((self.usual(agent) for agent in agents), default=self.parts.mean if self.parts.n else USUAL_UNKNOWN)
+        middle = self._middle
+        return min([self._usual(agent, middle) for agent in agents], default=middle)
+
+    @property
+    def _middle(self) -> float:
+        return self.parts.mean if self.parts.n else USUAL_UNKNOWN
+
+    def _usual(self, agent: str, middle: float) -> float:
+        known = self.agents.get(agent, _NONE)
+        return (known.total + STRENGTH * middle) / (known.weight + STRENGTH)

@@ -39,29 +39,32 @@ MOVE = 0.1
 
 @dataclass(slots=True)
 class Past:
-    """Winning bids by value: value, log of the number of candidates, usual lowest bid, and its number; shape (n, 4)."""
+    """Winning bids in the order of their values: value, log of the number of candidates, usual lowest bid, and which
+    bid it was; shape (4, n)."""
 
-    rows: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    columns: np.ndarray = field(default_factory=lambda: np.zeros((4, 0)))
     taken: int = 0
     asked: float = LEVEL
 
     def interval(self, number: float, lowest: float, spread: float) -> tuple[float, float, float]:
         """(low, median, high) of the shortest interval that holds the level now asked for."""
-        rows = self.rows
-        far = (rows[:, 1] - number) / ALIKE_LOG_NUMBER
-        dear = (rows[:, 2] - lowest) / (ALIKE_SPREADS * spread)
-        age = self.taken - rows[:, 3]
-        weights = np.exp(-0.5 * (far * far + dear * dear) - age * (math.log(2.0) / HALF_LIFE)) + FAR
-        return _shortest(rows[:, 0], weights, self.asked)
+        values, numbers, usual, at = self.columns
+        far = (numbers - number) * (math.sqrt(0.5) / ALIKE_LOG_NUMBER)
+        dear = (usual - lowest) * (math.sqrt(0.5) / (ALIKE_SPREADS * spread))
+        faded = (at - self.taken) * (math.log(2.0) / HALF_LIFE)
+        weights = np.exp(faded - far * far - dear * dear) + FAR
+        return _shortest(values, weights, self.asked)
 
     def add(self, value: float, number: float, lowest: float, covered: bool | None) -> None:
         """Take in one winning bid, and whether the interval that was given covered it."""
-        rows = self.rows
-        if len(rows) >= WINDOW:
-            rows = np.delete(rows, int(np.argmin(rows[:, 3])), axis=0)
         self.taken += 1
-        at = int(np.searchsorted(rows[:, 0], value, side="right"))
-        self.rows = np.insert(rows, at, (value, number, lowest, self.taken), axis=0)
+        columns, new = self.columns, np.array([[value], [number], [lowest], [self.taken]])
+        at = int(columns[0].searchsorted(value, side="right"))
+        columns = np.concatenate((columns[:, :at], new, columns[:, at:]), axis=1)
+        if columns.shape[1] > WINDOW:
+            gone = int(columns[3].argmin())
+            columns = np.concatenate((columns[:, :gone], columns[:, gone + 1 :]), axis=1)
+        self.columns = columns
         if covered is not None:
             self.asked = min(max(self.asked + STEP * (LEVEL - covered), ASKED[0]), ASKED[1])
 
@@ -95,7 +98,7 @@ class BidModel:
         past, scale = self._on(category, reserve)
         if scale is None:
             return None
-        if len(past.rows) >= ENOUGH:
+        if past.columns.shape[1] >= ENOUGH:
             low, median, high = past.interval(math.log(max(number, 1)), lowest, spread)
         elif past is self.of_reserve:
             low, median, high = UNSEEN
@@ -138,13 +141,13 @@ def _shortest(values: np.ndarray, weights: np.ndarray, level: float) -> tuple[fl
     with room for one value more (as conformal prediction has it)."""
     upto = np.cumsum(weights)
     total = float(upto[-1])
-    like = total * total / float((weights * weights).sum())
+    like = total * total / float(weights @ weights)
     need = min(level * (1.0 + 1.0 / like), 0.995) * total
-    ends = np.searchsorted(upto, (upto - weights) + need - 1e-12 * total)
-    starts = np.nonzero(ends < len(values))[0]
-    median = float(values[min(int(np.searchsorted(upto, 0.5 * total)), len(values) - 1)])
-    if not len(starts):
+    ends = upto.searchsorted((upto - weights) + (need - 1e-12 * total))
+    median = float(values[min(int(upto.searchsorted(0.5 * total)), len(values) - 1)])
+    starts = int(ends.searchsorted(len(values)))  # from here on there is not enough to the right
+    if starts == 0:
         return float(values[0]), median, float(values[-1])
-    best = starts[int(np.argmin(values[ends[starts]] - values[starts]))]
+    best = int((values[ends[:starts]] - values[:starts]).argmin())
     low, high = float(values[best]), float(values[ends[best]])
     return low, min(max(median, low), high), high

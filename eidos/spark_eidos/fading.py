@@ -48,7 +48,8 @@ class FadingRate:
 
     def log_odds(self, keys: Sequence[str], prior: float, now: float) -> list[float]:
         """The rates of several keys, as log odds."""
-        return [logit(clip(self.predict_one(key, prior, now))) for key in keys]
+        unknown, recent = logit(clip(prior)), self.recent
+        return [logit(clip(self.predict_one(key, prior, now))) if key in recent else unknown for key in keys]
 
     def learn_one(self, key: str, succeeded: bool, now: float) -> None:
         """Take in one outcome at `now`."""

@@ -18,10 +18,10 @@ from spark_eidos.following import Following
 from spark_eidos.scoreboard import Scoreboard
 from spark_eidos.success import SuccessModel
 from spark_eidos.task import TaskFacts
-from spark_eidos.winner import WinnerModel
+from spark_eidos.winner import Look, WinnerModel
 from spark_hooks import Interval
 
-VERSION = "experts-2"
+VERSION = "experts-3"
 """Names the models; kept in every row of the ledger."""
 DIGITS = 4
 """Decimals of the experts' log odds that the ledger keeps, and that they are weighed by."""
@@ -78,7 +78,8 @@ class Draft(NamedTuple):
     outcomes: int
     choices: int
     experts: np.ndarray
-    features: np.ndarray
+    chances: Mapping[str, float]
+    look: Look | None
 
 
 @dataclass(slots=True)
@@ -108,13 +109,13 @@ class Eidos:
         success = self.success
         experts = success.experts(task, task.candidates, now)
         chances = dict(zip(task.candidates, success.blend(experts).tolist(), strict=True))
-        features = self.winner.features(task, now, self.bidding)
-        forecast = Forecast(self.winner.predict_one(task, features), chances, self._bid(task))
-        return forecast, Draft(task, now, success.rates.swarm.outcomes, self._choices, experts, features)
+        look = self.winner.look(task, now, self.bidding)
+        forecast = Forecast(self.winner.predict_one(task, look), chances, self._bid(task))
+        return forecast, Draft(task, now, success.rates.swarm.outcomes, self._choices, experts, chances, look)
 
     @property
     def _choices(self) -> int:
-        """How much was learned that the winner's features are made of: bids too, whoever gets the task."""
+        """How much was learned that the look at the candidates is made of: bids too, whoever gets the task."""
         return self.winner.awards + self.bidding.taken
 
     def _bid(self, task: TaskFacts) -> Interval | None:
@@ -127,26 +128,35 @@ class Eidos:
 
     def forecast_award(self, task: TaskFacts, agent: str, now: float, draft: Draft | None = None) -> AwardForecast:
         """What to expect of one attempt. A `draft` makes no difference but to the time it takes."""
-        success, rates, agents = self.success, self.success.rates, (agent,)
-        if (
-            draft is not None
-            and draft.task is task
-            and draft.outcomes == rates.swarm.outcomes
-            and agent in task.candidates
-        ):
-            row = task.candidates.index(agent)
-            experts = success.experts_later(draft.experts[row : row + 1], task, agents, now)
-        else:
-            experts = success.experts(task, agents, now)
+        rates = self.success.rates
+        experts, chance = self._at_award(task, agent, now, draft)
         return AwardForecast(
             agent,
-            float(success.blend(experts)[0]),
+            chance,
             rates.base_rate(),
             rates.agent_rate(agent),
-            tuple(round(one, DIGITS) for one in experts[0].tolist()) if rates.swarm.outcomes else (),
+            tuple(round(one, DIGITS) for one in experts.tolist()) if rates.swarm.outcomes else (),
             self.duration.predict_one(agent, task.category),
             self.cost.predict_one(agent, task.category),
         )
+
+    def _at_award(self, task: TaskFacts, agent: str, now: float, draft: Draft | None) -> tuple[np.ndarray, float]:
+        """What each expert says of an attempt, in log odds, shape (experts,); and its probability of success."""
+        success = self.success
+        if (
+            draft is None
+            or draft.task is not task
+            or draft.outcomes != success.rates.swarm.outcomes
+            or agent not in draft.chances
+        ):
+            experts = success.experts(task, (agent,), now)
+        else:
+            row = task.candidates.index(agent)
+            experts = draft.experts[row : row + 1]
+            if draft.at == now:
+                return experts[0], draft.chances[agent]
+            experts = success.experts_later(experts, task, (agent,), now)
+        return experts[0], float(success.blend(experts)[0])
 
     def observe_award(
         self, task: TaskFacts, made: Forecast | None, award: Award, draft: Draft | None = None
@@ -157,8 +167,8 @@ class Eidos:
             if made is not None:
                 scores |= self.scoreboard.score_winner(made.winner, award.agent_id)
             drafted = draft is not None and draft.task is task and draft.choices == self._choices
-            features = draft.features if draft is not None and drafted and draft.at == award.posted_at else None
-            self.winner.learn_one(task, award.agent_id, award.posted_at, award.at, self.bidding, features)
+            look = draft.look if draft is not None and drafted and draft.at == award.posted_at else None
+            self.winner.learn_one(task, award.agent_id, award.posted_at, award.at, self.bidding, look)
         if award.bid is not None:
             given = None if made is None else made.bid
             if given is not None:

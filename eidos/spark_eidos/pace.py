@@ -20,5 +20,5 @@ def own_time(tasks: int, outcomes: int) -> float:
 
 def faded(elapsed: float, half_life: float) -> float:
     """What is left of something after `elapsed`, when half is left after `half_life`; nothing grows."""
-    left: float = 0.5 ** min(max(elapsed, 0.0) / half_life, 1000.0)
+    left: float = 0.5 ** (elapsed / half_life) if elapsed > 0.0 else 1.0
     return left

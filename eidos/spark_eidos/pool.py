@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_eidos.arithmetic import logistics, total
+from spark_eidos.arithmetic import logistics, products, total
 from spark_eidos.rules import FLOOR
 from spark_eidos.stack import Stack
 
@@ -55,16 +55,16 @@ class Pool:
 
     def blend(self, experts: np.ndarray) -> np.ndarray:
         """Probabilities, shape (agents,), of experts' log odds, shape (agents, experts)."""
-        blended: np.ndarray = total(self._recipes(experts) * self.weights, axis=-1)
-        return blended
+        return products(self._recipes(experts), self.weights)
 
     def learn_one(self, experts: Sequence[float], succeeded: bool) -> None:
         """Weigh the recipes by what they gave to what happened, the experts' log odds being as they were then."""
-        given = self._recipes(np.array(experts, dtype=float)[None, :])[0]
-        weights = self.weights * (given if succeeded else 1.0 - given) ** LEARNING_RATE
-        weights = np.maximum(weights / total(weights), LEAST)
+        said = np.array(experts, dtype=float)
+        given = logistics(RECIPES @ said if succeeded else RECIPES @ -said)
+        weights = self.weights * np.minimum(np.maximum(given, FLOOR), 1.0 - FLOOR) ** LEARNING_RATE
+        weights = np.maximum(weights, LEAST * total(weights))
         self.weights = weights / total(weights)
-        self.stack.learn_one(experts[:-1], succeeded)
+        self.stack.learn_one(said[:-1], succeeded)
 
     def shares(self) -> np.ndarray:
         """How much each expert counts in the blend as it is now, shape (experts,): for explanations."""
@@ -75,8 +75,7 @@ class Pool:
 
     @staticmethod
     def _recipes(experts: np.ndarray) -> np.ndarray:
-        """What each recipe says, shape (agents, recipes). Sums run over the experts alone, so that a candidate's number
-        does not hang on how many others there are."""
-        blended = total(experts[:, None, :] * RECIPES, axis=-1)
-        held: np.ndarray = np.minimum(np.maximum(logistics(blended), FLOOR), 1.0 - FLOOR)
+        """What each recipe says, shape (agents, recipes). Not by BLAS, see `products`."""
+        chances = logistics(np.einsum("ij,kj->ik", experts, RECIPES))
+        held: np.ndarray = np.minimum(np.maximum(chances, FLOOR), 1.0 - FLOOR)
         return held

@@ -56,14 +56,15 @@ def _here(model: SuccessModel, task: TaskFacts, agent: str, by: float) -> str | 
 
 
 def _again(model: SuccessModel, task: TaskFacts, agent: str, by: float) -> str | None:
-    trials = model.kinship.tasks.get(task.fingerprint, [])
-    if not trials:
+    trials = model.kinship.tasks.get(task.fingerprint)
+    if trials is None:
         return None
-    failed = [trial.agent for trial in trials if trial.residual < 0.0]
+    times, residuals = f"{len(trials.agents)} times before, last with", trials.residuals
+    failed = [agent for agent, residual in zip(trials.agents, residuals, strict=True) if residual < 0.0]
     if by < 0.0 and failed:
-        return f"the same task failed {len(failed)} of {len(trials)} times before, last with {failed[-1]}"
-    done = [trial.agent for trial in trials if trial.residual > 0.0]
-    return f"the same task succeeded {len(done)} of {len(trials)} times before, last with {done[-1]}" if done else None
+        return f"the same task failed {len(failed)} of {times} {failed[-1]}"
+    done = [agent for agent, residual in zip(trials.agents, residuals, strict=True) if residual > 0.0]
+    return f"the same task succeeded {len(done)} of {times} {done[-1]}" if done else None
 
 
 def _text(model: SuccessModel, task: TaskFacts, agent: str, by: float) -> str | None:

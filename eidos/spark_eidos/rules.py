@@ -18,7 +18,7 @@ def clip(p: float) -> float:
     >>> clip(0.0), clip(0.5), clip(1.0)
     (0.001, 0.5, 0.999)
     """
-    return min(1.0 - FLOOR, max(FLOOR, p))
+    return FLOOR if p < FLOOR else p if p < 1.0 - FLOOR else 1.0 - FLOOR
 
 
 def log_loss(p: float, happened: bool) -> float:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from spark_eidos.arithmetic import PROBIT, logistics, logits, total
+from spark_eidos.arithmetic import PROBIT, logistics, logits, products, total
 from spark_eidos.bounds import forget_oldest
 from spark_eidos.change import Change
-from spark_eidos.tally import cell_key
+from spark_eidos.tally import cell_key, cell_keys
 from spark_eidos.task import TaskFacts
 
 MAX_AGENTS, MAX_CATEGORIES, MAX_CELLS, MAX_TASKS = 10_000, 2_000, 10_000, 4_000
@@ -30,6 +29,8 @@ EASE = np.linspace(-7.5, 7.5, 13)
 EASE_PRIOR = np.exp(-0.5 * (EASE / 3.0) ** 2)
 EASE_PRIOR /= EASE_PRIOR.sum()
 EASE_SQUARED = EASE * EASE
+PROBIT_EASE_SQUARED = PROBIT * EASE_SQUARED
+MOMENTS = np.stack([np.ones_like(EASE), EASE, EASE_SQUARED])
 
 LEVEL_VARIANCE, ABILITY_VARIANCE, SLOPE_VARIANCE = 4.0, 3.0, 0.1
 CATEGORY_VARIANCE, CELL_VARIANCE = 0.15, 0.08
@@ -59,13 +60,7 @@ class Ability:
     change: Change = field(default_factory=Change)
 
 
-class Terms(NamedTuple):
-    """What the log odds are made of, apart from the task's own ease; arrays have one element per agent."""
-
-    mean: np.ndarray
-    variance: np.ndarray
-    slope: np.ndarray
-    slope_variance: np.ndarray
+_NEW = Effect(0.0, ABILITY_VARIANCE), Effect(1.0, SLOPE_VARIANCE)
 
 
 @dataclass(slots=True)
@@ -87,10 +82,9 @@ class SkillModel:
 
     def predict(self, task: TaskFacts, agents: Sequence[str]) -> np.ndarray:
         """Log odds of success, shape (agents,)."""
-        terms = self._terms(task, agents)
-        z = terms.mean[:, None] + terms.slope[:, None] * EASE
-        spread = terms.variance[:, None] + terms.slope_variance[:, None] * EASE_SQUARED
-        return logits(total(logistics(z / np.sqrt(1.0 + PROBIT * spread)) * self.ease(task), axis=-1))
+        mean, slope, variance, slope_variance = self._terms(task, agents)
+        drawn_in = np.sqrt(variance + slope_variance * PROBIT_EASE_SQUARED)
+        return logits(products(logistics((mean + slope * EASE) / drawn_in), self.ease(task)))
 
     def ease(self, task: TaskFacts) -> np.ndarray:
         """What is believed of a task's ease, shape (grid,)."""
@@ -115,7 +109,7 @@ class SkillModel:
         ability = self.agents[agent]
         ease, spread = self.ease(task), sum(effect.variance for effect in moved)
         z = sum(effect.mean for effect in moved) + ability.slope.mean * EASE
-        fair = logistics(z / np.sqrt(1.0 + PROBIT * (spread + ability.slope.variance * EASE_SQUARED)))
+        fair = logistics(z / np.sqrt(1.0 + PROBIT * spread + ability.slope.variance * PROBIT_EASE_SQUARED))
         expected = float(ease @ fair)
         plain = logistics(z)
         weight = ease * (plain if succeeded else 1.0 - plain)
@@ -128,28 +122,24 @@ class SkillModel:
         self._stay_bounded()
         return expected
 
-    def _terms(self, task: TaskFacts, agents: Sequence[str]) -> Terms:
-        mean, spread = self.level.mean, self.level.variance
-        category = task.category
+    def _terms(self, task: TaskFacts, agents: Sequence[str]) -> np.ndarray:
+        """What the log odds are made of, apart from the task's own ease: mean and slope; one plus `PROBIT` times the
+        mean's variance, and the slope's. Shape (4, agents, 1)."""
+        mean, spread, category = self.level.mean, self.level.variance, task.category
+        unknown = 0.0
         if category is not None:
-            shared = self.categories.get(category)
-            mean, spread = (
-                mean + (shared.mean if shared else 0.0),
-                spread + (shared.variance if shared else CATEGORY_VARIANCE),
-            )
-        rows = [self._row(agent, category, mean, spread) for agent in agents]
-        return Terms(*np.array(rows, dtype=float).reshape(len(rows), 4).T)
-
-    def _row(self, agent: str, category: str | None, mean: float, spread: float) -> tuple[float, float, float, float]:
-        cell = self.cells.get(cell_key(agent, category)) if category is not None else None
-        if cell is not None:
-            mean, spread = mean + cell.mean, spread + cell.variance
-        elif category is not None:
-            spread += CELL_VARIANCE
-        known = self.agents.get(agent)
-        if known is None:
-            return mean, spread + ABILITY_VARIANCE, 1.0, SLOPE_VARIANCE
-        return mean + known.level.mean, spread + known.level.variance, known.slope.mean, known.slope.variance
+            shared, unknown = self.categories.get(category), CELL_VARIANCE
+            mean += shared.mean if shared else 0.0
+            spread += shared.variance if shared else CATEGORY_VARIANCE
+        rows: list[float] = []
+        for agent, key in zip(agents, cell_keys(tuple(agents), category), strict=True):
+            known, cell = self.agents.get(agent), self.cells.get(key)
+            level, slope = (known.level, known.slope) if known is not None else _NEW
+            own, apart = (cell.mean, cell.variance) if cell is not None else (0.0, unknown)
+            variance = spread + apart + level.variance
+            rows += mean + own + level.mean, slope.mean, 1.0 + PROBIT * variance, slope.variance
+        terms: np.ndarray = np.array(rows).reshape(-1, 4, 1).swapaxes(0, 1)
+        return terms
 
     def _touched(self, task: TaskFacts, agent: str) -> list[Effect]:
         """The effects that an outcome of `agent` at `task` bears on; made where they are new, the newest last."""
@@ -167,17 +157,16 @@ class SkillModel:
         self, moved: list[Effect], slope: Effect, spread: float, weight: np.ndarray, p: np.ndarray, succeeded: bool
     ) -> None:
         """The extended Kalman step: gradient and curvature of the log likelihood, ease summed out by `weight`."""
-        surprise, flat = succeeded - p, p * (1.0 - p)
-        gradient = float(weight @ surprise)
-        curvature = float(weight @ flat) - float(weight @ (surprise * surprise)) + gradient * gradient
-        curvature = max(curvature, LEAST_CURVATURE)
+        surprise = succeeded - p
+        weighed = weight * surprise
+        gradient, turned, _ = (MOMENTS @ weighed).tolist()
+        bend, _, turned_bend = (MOMENTS @ (weight * p * (1.0 - p) - weighed * surprise)).tolist()
+        curvature = max(bend + gradient * gradient, LEAST_CURVATURE)
         damping = 1.0 + curvature * spread
         for effect in moved:
             effect.move(gradient / damping, curvature / damping)
-        turned = surprise * EASE
-        gradient = float(weight @ turned)
-        curvature = float(weight @ (flat * EASE_SQUARED)) - float(weight @ (turned * turned)) + gradient * gradient
-        curvature = max(curvature, 0.0)
+        gradient = turned
+        curvature = max(turned_bend + gradient * gradient, 0.0)
         damping = 1.0 + curvature * slope.variance
         slope.move(gradient / damping, curvature / damping)
         slope.mean = min(max(slope.mean, SLOPES[0]), SLOPES[1])

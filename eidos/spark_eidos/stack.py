@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_eidos.arithmetic import logistic, total
+from spark_eidos.arithmetic import logistic, products
 
 VARIANCE = 0.2
 LEVEL_VARIANCE = 0.05
@@ -34,12 +34,11 @@ class Stack:
 
     def predict(self, experts: np.ndarray) -> np.ndarray:
         """Log odds, shape (agents,), of experts' log odds, shape (agents, experts)."""
-        found: np.ndarray = total(experts * self.weights[:-1], axis=-1) + self.weights[-1]
-        return found
+        return products(experts, self.weights[:-1]) + float(self.weights[-1])
 
-    def learn_one(self, experts: Sequence[float], succeeded: bool) -> None:
-        """Take in one outcome, the experts' log odds being as they were when it was forecast."""
-        inputs = np.array([*experts, 1.0])
+    def learn_one(self, experts: np.ndarray, succeeded: bool) -> None:
+        """Take in one outcome, the experts' log odds, shape (experts,), being as they were when it was forecast."""
+        inputs = np.append(experts, 1.0)
         toward = self.covariance @ inputs
         p = logistic(float(inputs @ self.weights))
         curvature = max(p * (1.0 - p), LEAST_CURVATURE)

@@ -73,14 +73,14 @@ class SuccessModel:
 
     def _say_rates(self, found: np.ndarray, task: TaskFacts, agents: Sequence[str], now: float) -> None:
         """Fill in what the rates say, and the stack that builds on all."""
-        base = self.rates.base_rate()
-        found[:, 3] = logit(clip(base))
-        found[:, 4:6] = [self.rates.log_odds(agent, task.category, base) for agent in agents]
-        found[:, 6] = logit(clip(self.family_now.predict_one(task.family, base, now)))
-        found[:, 7] = logit(clip(self.swarm_now.predict_one("", base, now)))
-        found[:, 8] = logit(clip(self.swarm_lately.predict_one("", base, now)))
-        found[:, 9] = self.agent_lately.log_odds(agents, base, now)
-        found[:, 10] = self.pool.stack.predict(found[:, :10])
+        base, rows = self.rates.base_rate(), found.T
+        rows[3] = logit(clip(base))
+        rows[4], rows[5] = self.rates.log_odds(agents, task.category, base)
+        rows[6] = logit(clip(self.family_now.predict_one(task.family, base, now)))
+        rows[7] = logit(clip(self.swarm_now.predict_one("", base, now)))
+        rows[8] = logit(clip(self.swarm_lately.predict_one("", base, now)))
+        rows[9] = self.agent_lately.log_odds(agents, base, now)
+        rows[10] = self.pool.stack.predict(found[:, :10])
 
     def spread(self, task: TaskFacts, agent: str) -> float:
         """Standard deviation of the log odds that is this agent's own: what trying it could tell."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from spark_eidos.bounds import forget_oldest
@@ -48,16 +50,20 @@ class Rates:
         """The agent's rate, drawn towards the swarm's by four outcomes' worth."""
         return self.agents.get(agent, _NOTHING).shrunk(self.base_rate(), AGENT_STRENGTH)
 
-    def log_odds(self, agent: str, category: str | None, base: float) -> tuple[float, float]:
-        """Log odds of the agent's rate, overall and in a category; `base` is the swarm's rate."""
-        known = self.agents.get(agent, _NOTHING)
-        own = (known.successes + AGENT_STRENGTH * base) / (known.outcomes + AGENT_STRENGTH)
-        overall = math.log(own / (1.0 - own))
-        here = None if category is None else self.cells.get(cell_key(agent, category))
-        if here is None:
-            return overall, overall
-        rate = (here.successes + CELL_STRENGTH * own) / (here.outcomes + CELL_STRENGTH)
-        return overall, math.log(rate / (1.0 - rate))
+    def log_odds(self, agents: Sequence[str], category: str | None, base: float) -> tuple[list[float], list[float]]:
+        """Log odds of the agents' rates, overall and in a category; `base` is the swarm's rate."""
+        overall, here = [], []
+        for agent, key in zip(agents, cell_keys(tuple(agents), category), strict=True):
+            known = self.agents.get(agent, _NOTHING)
+            own = (known.successes + AGENT_STRENGTH * base) / (known.outcomes + AGENT_STRENGTH)
+            odds = math.log(own / (1.0 - own))
+            overall.append(odds)
+            cell = self.cells.get(key)
+            if cell is not None:
+                rate = (cell.successes + CELL_STRENGTH * own) / (cell.outcomes + CELL_STRENGTH)
+                odds = math.log(rate / (1.0 - rate))
+            here.append(odds)
+        return overall, here
 
     def learn_one(self, agent: str, category: str | None, succeeded: bool) -> None:
         """Count one outcome."""
@@ -70,6 +76,13 @@ class Rates:
 def cell_key(agent: str, category: str) -> str:
     """Names an agent in a category; ids hold no NUL."""
     return f"{agent}\0{category}"
+
+
+@functools.lru_cache(maxsize=256)
+def cell_keys(agents: tuple[str, ...], category: str | None) -> tuple[str, ...]:
+    """Names several agents in a category; where there is none, what no agent in a category is called. Pure; kept
+    because several models ask for the same ones."""
+    return ("",) * len(agents) if category is None else tuple(cell_key(agent, category) for agent in agents)
 
 
 def _count(tallies: dict[str, Tally], key: str, succeeded: bool, limit: int) -> None:

@@ -38,7 +38,7 @@ class TaskFacts(NamedTuple):
     @property
     def slots(self) -> np.ndarray:
         """The words' slots, shape (words,)."""
-        return np.frombuffer(self.words, dtype=np.uint16).astype(np.int64)
+        return slots_of(self.words)
 
 
 def facts(
@@ -53,6 +53,11 @@ def facts(
     """
     fingerprint, words = _read(description)
     return TaskFacts(tuple(candidates), category, reserve, fingerprint, words, family(task_id))
+
+
+def slots_of(words: bytes) -> np.ndarray:
+    """The slots that `TaskFacts.words` is made of."""
+    return np.frombuffer(words, dtype=np.uint16).astype(np.int64)
 
 
 def family(task_id: str) -> str:

@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spark_eidos.arithmetic import PROBIT, logistic
+from spark_eidos.arithmetic import PROBIT, logistic, total
 from spark_eidos.task import SLOTS, TaskFacts, slot
 
 LEVEL, CATEGORY, DESCRIPTION, FAMILY, WORD, AGENT, CELL = 4.0, 0.5, 1.5, 1.0, 0.6, 1.0, 0.2
 """Prior variances."""
 LEAST = 1e-4
+"""What is left of a prior variance, at least."""
 
 _LEVEL_SLOT = slot("level")
 
@@ -36,68 +37,68 @@ class TextModel:
 
     def predict(self, task: TaskFacts, agents: Sequence[str]) -> np.ndarray:
         """Log odds of success, shape (agents,), drawn in by their uncertainty."""
-        shared = _of_task(task)
-        mean = float(self.weights[shared.slots] @ shared.values)
-        variance = float(self.known[shared.slots] @ shared.spread)
-        own = [slot("agent", agent) for agent in agents]
-        means, variances = mean + self.weights[own], variance + self.known[own] * AGENT
+        slots, features = _read(task)
+        mean = float(self.weights[slots] @ features.values)
+        variance = float(self.known[slots] @ features.spread)
+        own = np.array([slot("agent", agent) for agent in agents], dtype=np.int64)
+        means, variances = self.weights[own] + mean, self.known[own] * AGENT + variance
         if task.category is not None:
-            cells = [slot("cell", agent, task.category) for agent in agents]
+            cells = np.array([slot("cell", agent, task.category) for agent in agents], dtype=np.int64)
             means, variances = means + self.weights[cells], variances + self.known[cells] * CELL
         drawn: np.ndarray = means / np.sqrt(1.0 + PROBIT * variances)
         return drawn
 
     def learn_one(self, task: TaskFacts, agent: str, succeeded: bool) -> None:
         """Take in one outcome."""
-        read = _of_attempt(task, agent)
-        slots, values, priors = read.slots, read.values, read.priors
-        variances = self.known[slots] * priors
-        step = variances * values
-        p = logistic(float(self.weights[slots] @ values))
+        slots, features = _read(task, agent)
+        known, weights = self.known[slots], self.weights[slots]
+        bearing = known * features.spread
+        p = logistic(float(weights @ features.values))
         curvature = max(p * (1.0 - p), 1e-4)
-        damping = 1.0 + curvature * float(step @ values)
-        self.weights[slots] += step * ((succeeded - p) / damping)
-        self.known[slots] = np.maximum(variances - step * step * (curvature / damping), LEAST) / priors
+        damping = 1.0 + curvature * float(total(bearing))
+        self.weights[slots] = weights + known * features.pull * ((succeeded - p) / damping)
+        self.known[slots] = np.maximum(known - known * bearing * (curvature / damping), LEAST)
 
     def loosen(self) -> None:
         """The swarm has changed: its level is learned anew."""
         self.known[_LEVEL_SLOT] = max(float(self.known[_LEVEL_SLOT]), 0.25)
 
 
-class Read(NamedTuple):
-    """What is read of a task: where its features lie, their values, prior variances, and values squared times those."""
+class Features(NamedTuple):
+    """Of the features of a task, in the order of their slots: values; prior variances times those, and times their
+    squares."""
 
-    slots: np.ndarray
     values: np.ndarray
-    priors: np.ndarray
+    pull: np.ndarray
     spread: np.ndarray
 
 
-@functools.lru_cache(maxsize=2_048)
-def _of_task(task: TaskFacts) -> Read:
-    """A task's own features. Pure; kept because a task is read when it is posted, awarded and done."""
-    named = [(_LEVEL_SLOT, LEVEL)]
+def _read(task: TaskFacts, agent: str | None = None) -> tuple[np.ndarray, Features]:
+    """Where the features of a task (of an agent at a task) lie, and what they are."""
+    at, priors = [_LEVEL_SLOT], [LEVEL]
     if task.category is not None:
-        named.append((slot("category", task.category), CATEGORY))
+        at.append(slot("category", task.category))
+        priors.append(CATEGORY)
+        if agent is not None:
+            at.append(slot("cell", agent, task.category))
+            priors.append(CELL)
     if task.fingerprint:
-        named.append((slot("description", task.fingerprint), DESCRIPTION))
+        at.append(slot("description", task.fingerprint))
+        priors.append(DESCRIPTION)
     if task.family:
-        named.append((slot("family", task.family), FAMILY))
+        at.append(slot("family", task.family))
+        priors.append(FAMILY)
+    if agent is not None:
+        at.append(slot("agent", agent))
+        priors.append(AGENT)
     words = task.slots
-    slots = np.concatenate((np.array([at for at, _ in named], dtype=np.int64), words))
-    values = np.ones(len(slots))
-    values[len(named) :] = 1.0 / np.sqrt(max(len(words), 1))
-    priors = np.full(len(slots), WORD)
-    priors[: len(named)] = [prior for _, prior in named]
-    return Read(slots, values, priors, priors * values * values)
+    return np.concatenate((np.array(at, dtype=np.int64), words)), _features(tuple(priors), len(words))
 
 
-def _of_attempt(task: TaskFacts, agent: str) -> Read:
-    """The features of an agent at a task."""
-    shared, extra = _of_task(task), [(slot("agent", agent), AGENT)]
-    if task.category is not None:
-        extra.append((slot("cell", agent, task.category), CELL))
-    slots = np.concatenate((shared.slots, np.array([at for at, _ in extra])))
-    values = np.concatenate((shared.values, np.ones(len(extra))))
-    priors = np.concatenate((shared.priors, np.array([prior for _, prior in extra])))
-    return Read(slots, values, priors, priors * values * values)
+@functools.lru_cache(maxsize=2_048)
+def _features(priors: tuple[float, ...], words: int) -> Features:
+    """Those of one kind of task. Pure; there are few kinds, by what is known and how many words there are."""
+    values = np.ones(len(priors) + words)
+    values[len(priors) :] = 1.0 / np.sqrt(max(words, 1))
+    of = np.array([*priors, *[WORD] * words])
+    return Features(values, of * values, of * values * values)

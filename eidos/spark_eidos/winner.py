@@ -13,23 +13,24 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from spark_eidos.arithmetic import total
+from spark_eidos.arithmetic import products, total
 from spark_eidos.bidding import Bidding
 from spark_eidos.bounds import forget_oldest
 from spark_eidos.pace import faded
 from spark_eidos.rules import FLOOR
-from spark_eidos.tally import cell_key
-from spark_eidos.task import SLOTS, TaskFacts, slot
+from spark_eidos.tally import cell_keys
+from spark_eidos.task import SLOTS, TaskFacts, slot, slots_of
 
 MAX_AGENTS, MAX_CELLS, MAX_PAIRS = 10_000, 10_000, 20_000
 FEATURES = (
-    "since_win", "won_last", "price", "price_here", "record_here", "record_lately", "record_among", "load",
-    "fresh_win", "turn", "met", "knows",
+    "since_win", "won_last", "record_here", "record_lately", "record_among", "load", "fresh_win",
+    "price", "price_here", "turn", "met", "knows",
 )  # fmt: skip
-_TURN, _MET, _KNOWS = (FEATURES.index(name) for name in ("turn", "met", "knows"))
+_KNOWS = FEATURES.index("knows")
 FEATURE_VARIANCE, OWN_VARIANCE, WORD_VARIANCE, LEAST = 0.1, 0.1, 0.2, 1e-3
 NEVER = 200.0
 """Time since a win that never was."""
@@ -88,15 +89,28 @@ class Pair:
     won: str | None = None
 
 
+class Look(NamedTuple):
+    """A look at the candidates before a choice.
+
+    `features`: shape (candidates, `FEATURES`), centred over the candidates, because only differences decide a choice.
+    `slots`: where the words' effects lie, shape (candidates, words). `views`: the chances as each view has them, shape
+    (`VIEWS`, candidates).
+    """
+
+    features: np.ndarray
+    slots: np.ndarray
+    views: np.ndarray
+
+
 @dataclass(slots=True)
 class WinnerModel:
     """Distribution over candidates.
 
     >>> model, task, bidding = WinnerModel(), TaskFacts(("ada", "bo")), Bidding()
-    >>> model.predict_one(task, model.features(task, 0.0, bidding))
+    >>> model.predict_one(task, model.look(task, 0.0, bidding))
     {'ada': 0.5, 'bo': 0.5}
     >>> for n in range(9): model.learn_one(task, "bo", float(n), n + 0.5, bidding)
-    >>> model.predict_one(task, model.features(task, 9.0, bidding))["bo"] > 0.5
+    >>> model.predict_one(task, model.look(task, 9.0, bidding))["bo"] > 0.5
     True
     """
 
@@ -115,132 +129,128 @@ class WinnerModel:
     known: np.ndarray = field(default_factory=lambda: np.ones(SLOTS))
     seen: np.ndarray = field(default_factory=lambda: np.zeros(SLOTS))
 
-    def features(self, task: TaskFacts, now: float, bidding: Bidding) -> np.ndarray:
-        """What is known of the candidates at `now`, shape (candidates, `FEATURES`), centred over the candidates: only
-        differences decide a choice."""
-        agents = task.candidates
-        if len(agents) < 2 or not self.looks_close:
-            return np.zeros((len(agents), len(FEATURES)))
-        company = _company(agents)
-        table = np.array([self._row(agent, task.category, company, now, bidding) for agent in agents])
-        table[:, _TURN], table[:, _MET] = self._met(agents)
-        if task.words:
-            table[:, _KNOWS] = total(np.log1p(self.seen[_slots(task)]), axis=-1) / (len(task.words) // 2)
-        centred: np.ndarray = table - total(table) / len(agents)
-        return centred
-
     @property
     def looks_close(self) -> bool:
         """Whether the next choice is looked at: all are, until the evidence has it that they are made by lot."""
         return self.shares[-1] < BY_LOT or self.awards % SELDOM == 0
 
-    def predict_one(self, task: TaskFacts, features: np.ndarray) -> dict[str, float]:
-        """Probability of winning per candidate, in the order given, summing to 1; empty without candidates."""
+    def look(self, task: TaskFacts, now: float, bidding: Bidding) -> Look | None:
+        """What is known of the candidates at `now`; None where there is no choice, or no look is taken."""
         agents = task.candidates
         if len(agents) < 2 or not self.looks_close:
+            return None
+        features = self._features(task, now, bidding)
+        slots = _slots(agents, task.words)
+        return Look(features, slots, self._views(agents, features, slots))
+
+    def predict_one(self, task: TaskFacts, look: Look | None) -> dict[str, float]:
+        """Probability of winning per candidate, in the order given, summing to 1; empty without candidates."""
+        agents = task.candidates
+        if look is None:
             return dict.fromkeys(agents, 1.0 / max(len(agents), 1))
-        views = self._views(task, features, _slots(task))
-        return dict(zip(agents, total(views * self.shares[:, None]).tolist(), strict=True))
+        return dict(zip(agents, (self.shares @ look.views).tolist(), strict=True))
 
     def learn_one(
-        self,
-        task: TaskFacts,
-        winner: str,
-        posted_at: float,
-        now: float,
-        bidding: Bidding,
-        features: np.ndarray | None = None,
+        self, task: TaskFacts, winner: str, posted_at: float, now: float, bidding: Bidding, look: Look | None = None
     ) -> None:
-        """Take in one award at `now` of a task posted at `posted_at`; `features` where they are known already.
+        """Take in one award at `now` of a task posted at `posted_at`; `look` as it was then, where that is known.
 
         An award to somebody who was no candidate teaches nothing.
         """
         agents = task.candidates
         if winner not in agents:
             return
-        close, slots = self.looks_close, _slots(task)
-        if close and len(agents) > 1:
-            self._move(task, winner, self.features(task, posted_at, bidding) if features is None else features, slots)
+        close, look = self.looks_close, look or self.look(task, posted_at, bidding)
+        if look is not None:
+            self._move(agents, agents.index(winner), look)
         self.awards += 1
         if not close:
             return
         share, company = 1.0 / len(agents), _company(agents)
-        self.seen[slots] += share
-        for agent in agents:
-            self._remember(agent, share, agent == winner, now)
-            for table, key in ((self.here, task.category), (self.among, company)):
-                if key is not None:
-                    table.setdefault(cell_key(agent, key), Record()).add(agent == winner, share)
+        if task.words:
+            self.seen[_slots(agents, task.words)] += share
+        for agent, here, among in zip(
+            agents, cell_keys(agents, task.category), cell_keys(agents, company), strict=True
+        ):
+            won = agent == winner
+            self._remember(agent, share, won, now)
+            if task.category is not None:
+                _count(self.here, here, won, share)
+            _count(self.among, among, won, share)
         self._meet(agents, winner)
         self._stay_bounded()
 
-    def _views(self, task: TaskFacts, features: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """The chances as each view has them, shape (`VIEWS`, candidates): the record tells, it tells half, it is by
-        lot."""
-        chances = self._chances(task, features, slots)
-        lot = np.full(len(chances), 1.0 / len(chances))
-        half = np.sqrt(chances)
-        return np.array([chances, half / total(half), lot])
-
-    def _chances(self, task: TaskFacts, features: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        own = np.array([known.effect if (known := self.candidates.get(one)) else 0.0 for one in task.candidates])
-        scores = total(features * self.weights, axis=-1) + own + total(self.words[slots], axis=-1) * _value(slots)
+    def _views(self, agents: Sequence[str], features: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        """The chances as each view has them: the record tells, it tells half, it is by lot."""
+        own = np.array([known.effect if (known := self.candidates.get(one)) else 0.0 for one in agents])
+        scores = products(features, self.weights) + own
+        if slots.size:
+            scores += total(self.words[slots], axis=-1) * _value(slots)
         worth = np.exp(scores - scores.max())
-        chances: np.ndarray = worth / total(worth)
-        return chances
+        views = np.array([worth, np.sqrt(worth), np.ones(len(agents))])
+        views /= total(views, axis=-1)[:, None]
+        return views
 
-    def _row(self, agent: str, category: str | None, company: str, now: float, bidding: Bidding) -> tuple[float, ...]:
-        """One candidate's features, in the order of `FEATURES`; the last three are filled in for all at once."""
+    def _features(self, task: TaskFacts, now: float, bidding: Bidding) -> np.ndarray:
+        agents = task.candidates
+        here, among = cell_keys(agents, task.category), cell_keys(agents, _company(agents))
+        records = [self._record(*names, now) for names in zip(agents, here, among, strict=True)]
+        table = np.array(
+            [
+                (*record, *standing, turn, met, 0.0)
+                for record, standing, turn, met in zip(
+                    records, bidding.standings(agents, task.category), *self._met(agents), strict=True
+                )
+            ]
+        )
+        if task.words:
+            table[:, _KNOWS] = total(np.log1p(self.seen[_slots(agents, task.words)]), axis=-1) / (len(task.words) // 2)
+        centred: np.ndarray = table - total(table) / len(agents)
+        return centred
+
+    def _record(self, agent: str, here: str, among: str, now: float) -> tuple[float, ...]:
+        """The features of one candidate that are its own record, in the order of `FEATURES`."""
         known = self.candidates.get(agent)
-        since, load, lately, fresh = NEVER, 0.0, 0.0, 0.0
+        since, load, lately, fresh, won_last = NEVER, 0.0, 0.0, 0.0, 0.0
         if known is not None:
             load = known.load * faded(now - known.at, LOAD_HALF_LIFE)
-            lately = known.lately.odds(1.0)
+            lately, won_last = known.lately.odds(1.0), float(known.won_last)
             if known.last_win is not None:
                 since = max(now - known.last_win, 0.0)
                 fresh = faded(since, WIN_HALF_LIFE)
-        here = self.here.get(cell_key(agent, category), _NO_RECORD) if category is not None else _NO_RECORD
-        among = self.among.get(cell_key(agent, company), _NO_RECORD)
         return (
             math.log1p(since),
-            float(known is not None and known.won_last),
-            *bidding.standing(agent, category),
-            here.odds(3.0),
+            won_last,
+            self.here.get(here, _NO_RECORD).odds(3.0),
             lately,
-            among.odds(1.0),
+            self.among.get(among, _NO_RECORD).odds(1.0),
             load,
             fresh,
-            0.0,
-            0.0,
-            0.0,
         )
 
-    def _met(self, agents: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """(turns, familiarity) of each candidate, shapes (candidates,): how many others won when it last met them,
-        less those it won against; and the mean logarithm of how often it has met them."""
-        turns, met = np.zeros(len(agents)), np.zeros(len(agents))
-        if len(agents) > MOST_TO_PAIR:
-            return turns, met
-        for n, one in enumerate(agents):
-            for m in range(n):
-                pair = self.pairs.get(_pair(one, agents[m]))
-                if pair is not None:
-                    often = math.log1p(pair.met)
-                    met[n] += often
-                    met[m] += often
-                    turn = 0 if pair.won is None else 1 if pair.won == agents[m] else -1
-                    turns[n] += turn
-                    turns[m] -= turn
-        return turns / len(agents), met / (len(agents) - 1)
+    def _met(self, agents: tuple[str, ...]) -> tuple[list[float], list[float]]:
+        """(turns, familiarity) of each candidate: how many others won when it last met them, less those it won against,
+        as a share; and the mean logarithm of how often it has met them."""
+        n = len(agents)
+        turns, met = [0] * n, [0.0] * n
+        for one, other, key in _pairs(agents):
+            pair = self.pairs.get(key)
+            if pair is not None:
+                often = math.log1p(pair.met)
+                met[one] += often
+                met[other] += often
+                turn = 0 if pair.won is None else 1 if pair.won == agents[other] else -1
+                turns[one] += turn
+                turns[other] -= turn
+        return [turn / n for turn in turns], [often / (n - 1) for often in met]
 
-    def _move(self, task: TaskFacts, winner: str, features: np.ndarray, slots: np.ndarray) -> None:
+    def _move(self, agents: Sequence[str], chosen: int, look: Look) -> None:
         """Newton steps towards the choice that was made."""
-        agents = task.candidates
-        views = self._views(task, features, slots)
-        chances, chosen = views[0], agents.index(winner)
+        features, slots, views = look
         shares = self.shares * np.maximum(views[:, chosen], FLOOR)
         shares = np.maximum(shares / total(shares), LEAST_SHARE)
         self.shares = shares / total(shares)
+        chances = views[0]
         surprise = -chances
         surprise[chosen] += 1.0
         weighed = features * chances[:, None]
@@ -248,13 +258,17 @@ class WinnerModel:
         self.information = self.information + weighed.T @ features - middle[:, None] * middle
         self.weights = self.weights + np.linalg.solve(self.information, surprise @ features)
         known = [self.candidates.setdefault(agent, Candidate()) for agent in agents]
-        value, own = _value(slots), np.array([one.variance for one in known])
-        spread = self.known[slots] * WORD_VARIANCE
-        curvature = chances * (1.0 - chances)
-        damping = 1.0 + curvature * (total(spread, axis=-1) * value * value + own)
+        own, curvature = np.array([one.variance for one in known]), chances * (1.0 - chances)
+        damping = 1.0 + curvature * own
+        if slots.size:
+            value = _value(slots)
+            left = self.known[slots]
+            spread = left * (WORD_VARIANCE * value)
+            damping += curvature * total(spread, axis=-1) * value
+            self.words[slots] += spread * (surprise / damping)[:, None]
+            left = left - spread * spread * (curvature / damping / WORD_VARIANCE)[:, None]
+            self.known[slots] = np.maximum(left, LEAST / WORD_VARIANCE)
         step, firm = surprise / damping, curvature / damping
-        self.words[slots] += spread * value * step[:, None]
-        self.known[slots] = np.maximum(spread - (spread * value) ** 2 * firm[:, None], LEAST) / WORD_VARIANCE
         for one, toward, firmer in zip(known, (own * step).tolist(), (own - own * own * firm).tolist(), strict=True):
             one.effect, one.variance = one.effect + toward, max(firmer, LEAST)
 
@@ -267,15 +281,15 @@ class WinnerModel:
             known.last_win = now
         self.candidates[agent] = known
 
-    def _meet(self, agents: Sequence[str], winner: str) -> None:
-        if len(agents) > MOST_TO_PAIR:
-            return
-        for n, one in enumerate(agents):
-            for other in agents[:n]:
-                pair = self.pairs.setdefault(_pair(one, other), Pair())
-                pair.met += 1
-                if winner in (one, other):
-                    pair.won = winner
+    def _meet(self, agents: tuple[str, ...], winner: str) -> None:
+        won = agents.index(winner)
+        for one, other, key in _pairs(agents):
+            pair = self.pairs.get(key)
+            if pair is None:
+                pair = self.pairs[key] = Pair()
+            pair.met += 1
+            if won in (one, other):
+                pair.won = winner
 
     def _stay_bounded(self) -> None:
         forget_oldest(self.candidates, MAX_AGENTS)
@@ -290,10 +304,10 @@ def _value(slots: np.ndarray) -> float:
 
 
 @functools.lru_cache(maxsize=256)
-def _slots(task: TaskFacts) -> np.ndarray:
+def _slots(agents: tuple[str, ...], words: bytes) -> np.ndarray:
     """Where the words' effects for each candidate lie, shape (candidates, words). Pure; a task is read twice."""
-    own = np.array([slot("agent", agent) for agent in task.candidates], dtype=np.int64)
-    slots: np.ndarray = (own[:, None] * _SPREAD + task.slots) % SLOTS
+    own = np.array([slot("agent", agent) for agent in agents], dtype=np.int64)
+    slots: np.ndarray = (own[:, None] * _SPREAD + slots_of(words)) % SLOTS
     return slots
 
 
@@ -303,5 +317,21 @@ def _company(agents: tuple[str, ...]) -> str:
     return hashlib.blake2b("\0".join(sorted(agents)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
+@functools.lru_cache(maxsize=256)
+def _pairs(agents: tuple[str, ...]) -> list[tuple[int, int, str]]:
+    """Each two of the candidates: the later one's and the earlier one's place, and what the two are called together.
+    Empty where there are too many of them. Pure; a task is read twice."""
+    if len(agents) > MOST_TO_PAIR:
+        return []
+    return [(n, m, _pair(agents[n], agents[m])) for n in range(len(agents)) for m in range(n)]
+
+
 def _pair(one: str, other: str) -> str:
     return f"{one}\0{other}" if one < other else f"{other}\0{one}"
+
+
+def _count(table: dict[str, Record], key: str, won: bool, share: float) -> None:
+    record = table.get(key)
+    if record is None:
+        record = table[key] = Record()
+    record.add(won, share)

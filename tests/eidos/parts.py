@@ -123,8 +123,7 @@ class WinnerAlone(Alone):
     bidding: Bidding = field(default_factory=Bidding)
 
     def forecast(self, task, now):
-        features = self.model.features(task, now, self.bidding)
-        winner = self.model.predict_one(task, features)
+        winner = self.model.predict_one(task, self.model.look(task, now, self.bidding))
         return Forecast(winner, dict.fromkeys(task.candidates, 0.5), None), None
 
     def observe_award(self, task, made, award: Award, draft=None):

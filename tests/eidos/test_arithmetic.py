@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_eidos.arithmetic import PROBIT, logistic, logistics, logit, logits
+from spark_eidos.arithmetic import PROBIT, logistic, logistics, logit, logits, products
 
 
 @given(st.floats(1e-6, 1 - 1e-6))
@@ -27,6 +27,20 @@ def test_arrays_hold_what_numbers_hold(p):
 def test_nothing_overflows(z):
     assert 0.0 <= logistic(z) <= 1.0
     assert 0.0 <= float(logistics(np.array([z]))[0]) <= 1.0
+
+
+@given(st.integers(1, 70), st.integers(1, 20), st.integers(0, 10**6), st.data())
+def test_a_row_comes_to_the_same_alone_and_among_others(rows, columns, seed, data):
+    """To the bit; a product by BLAS does not."""
+    rng = np.random.default_rng(seed)
+    table, weights = rng.normal(size=(rows, columns)), rng.normal(size=columns)
+    one = data.draw(st.integers(0, rows - 1))
+    assert (
+        products(table[one : one + 1], weights)[0]
+        == products(table, weights)[one]
+        == products(table[: one + 1], weights)[one]
+    )
+    assert np.allclose(products(table, weights), table @ weights)
 
 
 def test_what_is_beyond_all_odds_is_held():

@@ -29,9 +29,9 @@ def taught(history) -> Bidding:
 @given(histories)
 def test_no_amount_makes_anything_infinite(history):
     bidding = taught(history)
-    for agent in [*AGENTS, "stranger"]:
-        assert math.isfinite(bidding.usual(agent))
-        assert all(math.isfinite(value) for value in bidding.standing(agent, "db"))
+    everybody = [*AGENTS, "stranger"]
+    assert all(math.isfinite(bidding.usual(agent)) for agent in everybody)
+    assert all(math.isfinite(value) for standing in bidding.standings(everybody, "db") for value in standing)
     assert 0.0 < bidding.spread < math.inf
 
 
@@ -49,11 +49,14 @@ def test_newer_bids_count_for_more():
 
 def test_an_agent_stands_where_its_bids_do():
     bidding = taught([("ada", "db", 100.0, 60.0), ("bo", "db", 100.0, 90.0), ("ada", "docs", 100.0, 80.0)] * 20)
-    ada, _ = bidding.standing("ada", None)
-    bo, _ = bidding.standing("bo", None)
+    (ada, _), (bo, _) = bidding.standings(["ada", "bo"], None)
     assert ada < 0.0 < bo
-    assert bidding.standing("ada", "db")[1] < 0.0 < bidding.standing("ada", "docs")[1]
-    assert bidding.standing("stranger", "db") == pytest.approx((0.0, 0.0))
+    [(_, in_db), stranger], [(_, in_docs)] = (
+        bidding.standings(["ada", "stranger"], "db"),
+        bidding.standings(["ada"], "docs"),
+    )
+    assert in_db < 0.0 < in_docs
+    assert stranger == pytest.approx((0.0, 0.0))
     assert bidding.lowest(["ada", "bo", "stranger"]) == bidding.usual("ada")
     assert bidding.lowest([]) == bidding.parts.mean
 

@@ -166,8 +166,8 @@ def test_the_newest_are_kept_by_value(values):
         patch.setattr(bids, "WINDOW", 10)
         for value in values:
             past.add(value, 0.0, 0.9, None)
-    assert past.rows[:, 0].tolist() == sorted(values[-10:])
-    assert past.rows[past.rows[:, 3].argsort(), 0].tolist() == values[-10:]
+    assert past.columns[0].tolist() == sorted(values[-10:])
+    assert past.columns[0, past.columns[3].argsort()].tolist() == values[-10:]
 
 
 @bounded

@@ -114,9 +114,12 @@ def test_a_draft_is_used_while_it_holds_and_not_after():
     """Seen by a mark in it: what a forged draft says is said for as long as it is fresh, and no longer."""
     eidos = lived(plainly(*[("ada", True), ("bo", False)] * 10))
     _, draft = eidos.forecast(TASK, 30.0)
-    forged = draft._replace(experts=draft.experts + 1.0, features=draft.features + np.array([[5.0], [0.0], [0.0]]))
+    look = draft.look._replace(features=draft.look.features + np.array([[5.0], [0.0], [0.0]]))
+    forged = draft._replace(experts=draft.experts + 1.0, chances=dict.fromkeys(AGENTS, 0.123), look=look)
     honest = eidos.forecast_award(TASK, "bo", 30.0)
-    assert eidos.forecast_award(TASK, "bo", 30.0, forged) != honest
+    assert eidos.forecast_award(TASK, "bo", 30.0, forged).success == 0.123
+    later = eidos.forecast_award(TASK, "bo", 30.5, forged).success
+    assert later not in (0.123, eidos.forecast_award(TASK, "bo", 30.5).success), "its experts, at another moment"
     assert eidos.forecast_award(replaced(TASK), "bo", 30.0, forged) == honest, "made for another task"
     assert eidos.forecast_award(TASK, "stranger", 30.0, forged) == eidos.forecast_award(TASK, "stranger", 30.0)
     moved, stale = (copy(eidos) for _ in range(2))
@@ -199,7 +202,7 @@ def test_without_a_forecast_nothing_is_scored_but_all_is_learnt():
     assert eidos.observe_award(TASK, None, Award("ada", 0.0, 1.0, True, 90.0, {"ada": 90.0, "bo": 95.0})) == {}
     assert (eidos.scoreboard.awards, eidos.scoreboard.bids.n) == (0, 0)
     assert eidos.winner.candidates["ada"].won_last
-    assert eidos.bids.of_reserve.rows[:, 0].tolist() == [0.9]
+    assert eidos.bids.of_reserve.columns[0].tolist() == [0.9]
     assert eidos.bidding.agents.keys() == {"ada", "bo"}
 
 

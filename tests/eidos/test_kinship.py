@@ -87,7 +87,7 @@ def test_corrections_are_finite_and_held_and_the_tables_symmetric(history):
         model.learn_one(*step)
     for task in "tuvwx":
         assert np.all(np.abs(model.predict(task, AGENTS)) <= kinship.MOST)
-    assert np.array_equal(model.products, model.products.T)
+    assert np.array_equal(model.covariance, model.covariance.T)
     assert np.array_equal(model.weights, model.weights.T)
 
 

@@ -81,7 +81,7 @@ def test_experts_are_said_in_the_order_of_their_names():
     task, now = facts("gt-1.99", "text 7", AGENTS, "db", None), 60.0
     said = dict(zip(EXPERTS, model.experts(task, ["ada"], now)[0].tolist(), strict=True))
     base = model.rates.base_rate()
-    overall, here = model.rates.log_odds("ada", "db", base)
+    [overall], [here] = model.rates.log_odds(["ada"], "db", base)
     assert said["skill"] == float(model.skill.predict(task, ["ada"])[0])
     assert said["kin"] == float(model.kinship.predict(task.fingerprint, ["ada"])[0])
     assert said["text"] == float(model.text.predict(task, ["ada"])[0])

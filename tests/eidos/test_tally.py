@@ -47,9 +47,9 @@ def test_the_order_of_outcomes_does_not_matter(history, shuffler):
 def test_log_odds_are_those_of_the_rates(history):
     rates = taught(history)
     base = rates.base_rate()
-    for agent in [*AGENTS, "stranger"]:
-        for category in [*CATEGORIES, "unheard of"]:
-            overall, here = rates.log_odds(agent, category, base)
+    everybody = [*AGENTS, "stranger"]
+    for category in [*CATEGORIES, "unheard of"]:
+        for agent, overall, here in zip(everybody, *rates.log_odds(everybody, category, base), strict=True):
             assert overall == pytest.approx(logit(rates.agent_rate(agent)))
             cell = [won for who, what, won in history if (who, what) == (agent, category) and what is not None]
             expected = Tally(len(cell), sum(cell)).shrunk(rates.agent_rate(agent), tally.CELL_STRENGTH)

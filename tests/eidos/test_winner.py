@@ -39,7 +39,7 @@ def taught(history, bidding: Bidding | None = None) -> WinnerModel:
 
 
 def asked(model: WinnerModel, task: TaskFacts, now: float = 0.0, bidding: Bidding | None = None) -> dict[str, float]:
-    return model.predict_one(task, model.features(task, now, bidding or Bidding()))
+    return model.predict_one(task, model.look(task, now, bidding or Bidding()))
 
 
 @bounded
@@ -78,10 +78,10 @@ def test_the_order_of_the_candidates_does_not_matter(history, lists):
 
 @bounded
 @given(awards, tasks, st.sampled_from(AGENTS), st.floats(0, 1e6))
-def test_features_known_already_save_work_and_change_nothing(history, task, chosen, posted):
+def test_a_look_taken_already_saves_work_and_changes_nothing(history, task, chosen, posted):
     one, other = taught(history), taught(history)
-    features = one.features(task, posted, Bidding())
-    one.learn_one(task, chosen, posted, posted + 1.0, Bidding(), features)
+    look = one.look(task, posted, Bidding())
+    one.learn_one(task, chosen, posted, posted + 1.0, Bidding(), look)
     other.learn_one(task, chosen, posted, posted + 1.0, Bidding())
     assert dump(one) == dump(other)
 
@@ -89,7 +89,9 @@ def test_features_known_already_save_work_and_change_nothing(history, task, chos
 @bounded
 @given(awards, tasks, st.floats(-1e9, 1e9))
 def test_features_are_finite_and_only_differences_count(history, task, now):
-    features = taught(history).features(task, now, Bidding())
+    look = taught(history).look(task, now, Bidding())
+    assert (look is None) == (len(task.candidates) < 2)
+    features = np.zeros((1, len(FEATURES))) if look is None else look.features
     assert features.shape == (len(task.candidates), len(FEATURES))
     assert np.all(np.isfinite(features))
     assert np.allclose(features.sum(axis=0), 0.0, atol=1e-6)
