@@ -64,7 +64,7 @@ class Pool:
         weights = self.weights * np.minimum(np.maximum(given, FLOOR), 1.0 - FLOOR) ** LEARNING_RATE
         weights = np.maximum(weights, LEAST * total(weights))
         self.weights = weights / total(weights)
-        self.stack.learn_one(said[:-1], succeeded)
+        self.stack.learn_one(experts[:-1], succeeded)
 
     def shares(self) -> np.ndarray:
         """How much each expert counts in the blend as it is now, shape (experts,): for explanations."""

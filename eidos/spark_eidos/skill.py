@@ -107,8 +107,10 @@ class SkillModel:
         """Take in one outcome; return the probability of success that was expected just before, ease summed out."""
         moved = self._touched(task, agent)
         ability = self.agents[agent]
-        ease, spread = self.ease(task), sum(effect.variance for effect in moved)
-        z = sum(effect.mean for effect in moved) + ability.slope.mean * EASE
+        ease, mean, spread = self.ease(task), 0.0, 0.0
+        for effect in moved:
+            mean, spread = mean + effect.mean, spread + effect.variance
+        z = mean + ability.slope.mean * EASE
         fair = logistics(z / np.sqrt(1.0 + PROBIT * spread + ability.slope.variance * PROBIT_EASE_SQUARED))
         expected = float(ease @ fair)
         plain = logistics(z)

@@ -36,9 +36,9 @@ class Stack:
         """Log odds, shape (agents,), of experts' log odds, shape (agents, experts)."""
         return products(experts, self.weights[:-1]) + float(self.weights[-1])
 
-    def learn_one(self, experts: np.ndarray, succeeded: bool) -> None:
-        """Take in one outcome, the experts' log odds, shape (experts,), being as they were when it was forecast."""
-        inputs = np.append(experts, 1.0)
+    def learn_one(self, experts: Sequence[float], succeeded: bool) -> None:
+        """Take in one outcome, the experts' log odds being as they were when it was forecast."""
+        inputs = np.array((*experts, 1.0))
         toward = self.covariance @ inputs
         p = logistic(float(inputs @ self.weights))
         curvature = max(p * (1.0 - p), LEAST_CURVATURE)
