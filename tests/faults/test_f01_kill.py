@@ -43,7 +43,7 @@ def run(url: str, directory: Path, seed: int, kills: int, mutant: str = "", when
 def killed(url: str, name: str, when: str, rng: random.Random, mutant: str) -> tuple[str, bool]:
     """What a process wrote until it was killed; and whether it was quicker and ended by itself."""
     plan = Plan(url=url, name=name, threads=4, small_segments=when == "roll", mutant=mutant)
-    plan.pause_s = {"start": 0.0, "busy": 0.001}.get(when, 0.004)
+    plan.pause_s = {"start": 0.001, "busy": 0.001}.get(when, 0.015)
     plan.closes_after = rng.randrange(30) if when == "close" else None
     command = child("killed", msgspec.json.encode(plan).decode())
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
