@@ -122,7 +122,10 @@ class AdvisoryBook:
 
         Raises what a detector raises, and what `sound` raises for a finding that is none; then nothing has changed.
         """
-        found = {_topic(one.agent, one.task_category): one for one in map(sound, detector.detect(view, touched))}
+        found = {}
+        for one in detector.detect(view, touched):
+            checked = sound(one)
+            found[_topic(checked.agent, checked.task_category)] = checked
         name = detector.name
         mine = self.by_detector.get(name)
         if mine is None:  # new, or a name that has to be cleaned before it can be a key
@@ -131,10 +134,11 @@ class AdvisoryBook:
             self.waiting.setdefault(name, {})
         waiting = self.waiting[name]
         changes: list[Change] = []
-        if found or mine or waiting or self.muted:
-            for topic in _topics(touched):
-                if topic in found or topic in mine or topic in waiting or self.muted:
-                    changes += self._reviewed(Place(name, topic), found.get(topic), view)
+        if not (found or mine or waiting or self.muted):
+            return changes  # as nearly always
+        for topic in _topics(touched):
+            if topic in found or topic in mine or topic in waiting or self.muted:
+                changes += self._reviewed(Place(name, topic), found.get(topic), view)
         return changes
 
     def settle(self, view: SwarmView, holdout: HoldOut = NOTHING) -> list[Change]:

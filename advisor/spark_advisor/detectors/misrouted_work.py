@@ -34,8 +34,7 @@ class MisroutedWork:
 
 def _misrouted(view: SwarmView, record: Compared) -> Iterable[Finding]:
     regret, agent = record.own.regret, record.agent
-    to = _rival(view, record)
-    if regret.nats < STILL or not regret.outcomes or to is None:
+    if regret.nats < STILL or not regret.outcomes or (to := _rival(view, record)) is None:
         return
     own, promised = regret.successes / regret.outcomes, regret.promised / regret.outcomes
     low, high = (bound - promised for bound in wilson(regret.successes, regret.outcomes))

@@ -35,21 +35,25 @@ class Standing(NamedTuple):
 
 def standing(view: SwarmView, record: Compared, *, above: bool) -> Standing | None:
     """How an agent does better (`above`) or worse than the others; None when it does not, or nobody knows."""
-    trend, beside = record.own.trend, others(record.everybody, record.own)
-    if not trend.outcomes or (above and beside is None) or record.card.trend.fell or trend.fell:
+    trend = record.own.trend
+    n = trend.outcomes
+    if not n or record.card.trend.fell or trend.fell:
         return None
-    rate, bound = trend.successes / trend.outcomes, LONE if beside is None else beside.rate
-    if (rate > bound) != above:
-        return None
+    rate, beside = trend.successes / n, others(record.everybody, record.own)
     if beside is None:
+        if above or rate >= LONE:
+            return None
         nats = beyond(trend.successes, trend.failures, LONE)
     elif above:
+        if rate <= beside.upper + GAP:
+            return None  # nothing speaks for it, and most end here
         nats = beyond(trend.failures, trend.successes, 1.0 - beside.upper - GAP)
     else:
+        if rate >= beside.lower - GAP:
+            return None
         nats = beyond(trend.successes, trend.failures, beside.lower - GAP)
     if nats < STILL:
         return None
-    n = trend.outcomes
     of, succeeded = record.everybody.outcomes - record.own.outcomes, record.everybody.successes - record.own.successes
     if beside is None:
         effect, low, high = rate - LONE, *(bound - LONE for bound in wilson(trend.successes, n))
