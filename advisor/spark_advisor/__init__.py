@@ -8,7 +8,7 @@ from spark_advisor.durations import Began, Durations, UnderWay
 from spark_advisor.effects import Bearing, Bearings, Effect, bearing_on, bearings
 from spark_advisor.levels import Level
 from spark_advisor.ranking import about, concerns, opposed, ranked, stances, worth
-from spark_advisor.regrets import Regret
+from spark_advisor.regrets import Regret, Rival, rival
 from spark_advisor.routing import Contender, recommend
 from spark_advisor.trends import Prior, Spread, Trend, bar
 
@@ -26,6 +26,7 @@ __all__ = [
     "Level",
     "Prior",
     "Regret",
+    "Rival",
     "Spread",
     "Trend",
     "UnderWay",
@@ -40,6 +41,7 @@ __all__ = [
     "plugin_health",
     "ranked",
     "recommend",
+    "rival",
     "stances",
     "worth",
 ]

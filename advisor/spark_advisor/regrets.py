@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from spark_eidos.bounds import forget_oldest
 
@@ -12,6 +13,23 @@ MARGIN = 0.1
 """By so much another must have been expected to do better."""
 MOST = 20.0
 MAX_RIVALS = 8
+
+
+class Rival(NamedTuple):
+    """The other candidate that was expected to do best."""
+
+    forecast: float
+    agent: str
+
+
+def rival(forecasts: Mapping[str, float], agent: str) -> Rival | None:
+    """Who but `agent` was expected to do best; None where there was no choice.
+
+    >>> rival({"ada": 0.9, "bo": 0.6, "cy": 0.6}, "ada")
+    Rival(forecast=0.6, agent='cy')
+    """
+    best = max(((chance, other) for other, chance in forecasts.items() if other != agent), default=None)
+    return None if best is None else Rival(*best)
 
 
 @dataclass(slots=True)
@@ -29,12 +47,9 @@ class Regret:
     since: int = 0
     rivals: dict[str, int] = field(default_factory=dict)
 
-    def observe(self, succeeded: bool, position: int, agent: str, own: float, forecasts: Mapping[str, float]) -> None:
-        """Take in the outcome of an attempt: the agent's own rate of late, and the forecasts when it was posted."""
-        rival = max((other for other in forecasts if other != agent), key=lambda a: (forecasts[a], a), default=None)
-        if rival is None:
-            return
-        bound = forecasts[rival] - MARGIN
+    def observe(self, succeeded: bool, position: int, own: float, rival: Rival) -> None:
+        """Take in the outcome of an attempt: the agent's own rate of late, and whom it was preferred to."""
+        bound = rival.forecast - MARGIN
         if own < bound:
             step = math.log(own / bound) if succeeded else math.log((1.0 - own) / (1.0 - bound))
             self.nats = min(self.nats + step, MOST)
@@ -46,7 +61,7 @@ class Regret:
             return
         self.outcomes += 1
         self.successes += succeeded
-        self.promised += forecasts[rival]
+        self.promised += rival.forecast
         self.since = self.since or position
-        self.rivals[rival] = self.rivals.pop(rival, 0) + 1
+        self.rivals[rival.agent] = self.rivals.pop(rival.agent, 0) + 1
         forget_oldest(self.rivals, MAX_RIVALS)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from spark_advisor import Began, Durations, Level, Prior, Regret, Spread, Trend, UnderWay, trends
+from spark_advisor import Began, Durations, Level, Prior, Regret, Rival, Spread, Trend, UnderWay, rival, trends
 from spark_plugin.projection.cards import AgentCard, Attempt, CategoryCard, Record, TaskCard, remember
 
 MAX_TIMERS = 20_000
@@ -129,13 +129,14 @@ class Work:
 
     def came(self, at: Began, task: TaskCard, name: str, agent: AgentCard, card: CategoryCard | None, ok: bool) -> None:
         """An outcome; before it is counted in the cards."""
+        beside = None if task.forecast is None else rival(task.forecast.success, name)
         mean, bar = (self.successes + 1.0) / (self.outcomes + 2.0), trends.bar(self.outcomes)
         prior = Prior(mean, self.agents.strength(mean))
         cell = agent.by_category.get(task.category or "")
         explained = cell is not None and cell.trend.fell and not agent.trend.fell
         if cell is not None and card is not None:
             own = self._cell_prior(prior, agent, cell, card)
-            _regret(cell, at, task, name, ok)
+            _regret(cell, at, beside, ok)
             _compare(self.cells, cell, own.mean, ok)
             cell.trend.observe(ok, at.position, own, trends.bar(self.outcomes, len(agent.by_category)), trends.SET_IN)
             self.categories.observe(card.successes, card.outcomes, mean, ok)
@@ -147,7 +148,7 @@ class Work:
                 _recovered(agent)
         else:
             agent.trend.leave_out(ok)
-        _regret(agent, at, task, name, ok)
+        _regret(agent, at, beside, ok)
         self.outcomes += 1
         self.successes += ok
 
@@ -198,8 +199,8 @@ def _recovered(agent: AgentCard) -> None:
         cell.trend, cell.regret = Trend(), Regret()
 
 
-def _regret(record: Record, at: Began, task: TaskCard, name: str, succeeded: bool) -> None:
-    if task.forecast is not None:
+def _regret(record: Record, at: Began, beside: Rival | None, succeeded: bool) -> None:
+    if beside is not None:
         known = record.trend.outcomes >= KNOWN
         own = (record.trend.successes + 1.0) / (record.trend.outcomes + 2.0) if known else 1.0
-        record.regret.observe(succeeded, at.position, name, own, task.forecast.success)
+        record.regret.observe(succeeded, at.position, own, beside)
