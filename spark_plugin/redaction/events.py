@@ -99,6 +99,8 @@ def _id(value: object, redact: Redact | None) -> object:
     if isinstance(value, str):
         asked = value if redact is None else redact(value)
         return _distinct(value, asked) if asked == WITHHELD else _clean_id(asked)
+    if redact is None and type(value) is tuple:  # candidates, all of them text: the longest field there mostly is
+        return tuple(map(_clean_id, value))
     if isinstance(value, (list, tuple)):
         return type(value)(_id(item, redact) for item in value)
     return _through(value, redact)

@@ -51,6 +51,8 @@ def _suspicious(text: str) -> bool:
     if blocks.suspicious(text):
         return True
     low = pairs.folded(text)
+    if not pairs.may_hold(low):
+        return False
     for pattern in pairs.PATTERNS:  # noqa: SIM110  # a generator would cost more than the searches
         if pattern.search(low):
             return True
