@@ -68,8 +68,11 @@ class AgentCard(Record):
         self.observe(event_id, succeeded)
         self.failure_streak = 0 if succeeded else self.failure_streak + 1
         if category is not None:
-            self.by_category.setdefault(category, Record()).observe(event_id, succeeded)
-            forget_oldest(self.by_category, MAX_CATEGORIES)
+            cell = self.by_category.get(category)
+            if cell is None:
+                cell = self.by_category[category] = Record()
+                forget_oldest(self.by_category, MAX_CATEGORIES)
+            cell.observe(event_id, succeeded)
 
     def observe_effort(self, event_id: str, bid: float | None, cost: float | None, duration_s: float | None) -> None:
         """Count what an attempt took, and how that compares with what was bid."""

@@ -61,12 +61,14 @@ def consolidate(agent_id: str, card: AgentCard, old: Memory | None, position: in
 def _words(agent_id: str, card: AgentCard, kind: str | None) -> str:
     verb = {"pattern": "reliably succeeds", "anomaly": "mostly fails", None: "is neither reliable nor failing"}[kind]
     text = f"{agent_id} {verb}: {card.successes} of {card.outcomes} attempts succeeded"
+    if len(card.by_category) < 2:
+        return text
     good = {
         name: tally.successes / tally.outcomes
         for name, tally in card.by_category.items()
         if tally.outcomes >= MIN_OUTCOMES and tally.successes >= PATTERN_RATE * tally.outcomes
     }
-    if len(card.by_category) > 1 and good:
+    if good:
         best = max(good, key=lambda name: (good[name], name))
         text += f"; best in {best} ({card.by_category[best].successes} of {card.by_category[best].outcomes})"
     return text

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -213,9 +212,14 @@ class Projection:
     def _take(
         self, projector: Projector, position: int, event: Event, reader: Reader, made: Sequence[DerivedRow]
     ) -> float:
-        with _contained(event):
+        """One event's trouble stays its own: it is stored, without effects, and the batch goes on."""
+        try:
             return projector.take(position, event, reader, made)
-        return importance.score(event.type)
+        except StoreError:
+            raise  # not this event's doing: the whole batch is tried again
+        except Exception:
+            log.exception("event %s of %s could not be projected", event.id, event.source)
+            return importance.score(event.type)
 
     def _save(self, transaction: Transaction) -> None:
         state = self._at_hand().state
@@ -225,17 +229,6 @@ class Projection:
     def _at_hand(self) -> Projector:
         assert self._projector is not None, "begin comes first"
         return self._projector
-
-
-@contextmanager
-def _contained(event: Event) -> Iterator[None]:
-    """One event's trouble stays its own: it is stored, without effects, and the batch goes on."""
-    try:
-        yield
-    except StoreError:
-        raise  # not this event's doing: the whole batch is tried again
-    except Exception:
-        log.exception("event %s of %s could not be projected", event.id, event.source)
 
 
 def _tasks(named: Iterable[str | None]) -> set[str]:

@@ -92,7 +92,7 @@ class Projector:
         state.clock.advance(f"{event.source}\0{event.writer}", event.time or 0.0)
         state.counts.count(event.type)
         score = self._arrived(position, event, recorded)
-        while (task_id := state.park.overdue(state.time)) is not None:
+        while state.park.order and (task_id := state.park.overdue(state.time)) is not None:
             self._give_up_waiting(task_id)
         self._advising.settle(event)
         return score
@@ -320,14 +320,15 @@ class Projector:
     def _agent(self, agent_id: str) -> AgentCard:
         """The agent's card, for an event of its own; the ones not heard of for longest make room for new ones."""
         state = self.state
-        card = state.agents.pop(agent_id, None) or AgentCard()
-        state.agents[agent_id] = card
+        known = state.agents.pop(agent_id, None)
+        card = state.agents[agent_id] = known or AgentCard()
         card.events += 1
         self.effects.agents[agent_id] = None
-        for gone, _ in forget_oldest(state.agents, MAX_AGENTS):
-            self.effects.agents[gone] = None
-            if state.memories.pop(gone, None) is not None:
-                self.effects.memories[gone] = None
+        if known is None:
+            for gone, _ in forget_oldest(state.agents, MAX_AGENTS):
+                self.effects.agents[gone] = None
+                if state.memories.pop(gone, None) is not None:
+                    self.effects.memories[gone] = None
         return card
 
     def _agents_attempts(self, agent_id: str, change: int) -> None:
@@ -338,15 +339,18 @@ class Projector:
 
     def _category(self, category: str) -> CategoryCard:
         categories = self.state.categories
-        card = categories.pop(category, None) or CategoryCard()
-        categories[category] = card
+        known = categories.pop(category, None)
+        card = categories[category] = known or CategoryCard()
         self.effects.categories[category] = None
-        for gone, _ in forget_oldest(categories, MAX_CATEGORIES):
-            self.effects.categories[gone] = None
+        if known is None:
+            for gone, _ in forget_oldest(categories, MAX_CATEGORIES):
+                self.effects.categories[gone] = None
         return card
 
     def _move(self, before: str, after: str) -> None:
         """A task's status changed: keep the counts of open, completed and failed tasks."""
+        if before == after:
+            return
         counts = self.state.counts
         setattr(counts, before, getattr(counts, before) - 1)
         setattr(counts, after, getattr(counts, after) + 1)
