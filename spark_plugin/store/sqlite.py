@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
+from msgspec.structs import astuple
+
 from spark_plugin import forks
 from spark_plugin.errors import StoreCorrupt, StoreTooNew, StoreUnavailable
 from spark_plugin.store.base import DeadLetter, DerivedRow, EventRow, Filter
@@ -108,19 +110,10 @@ class SqliteTransaction(SqliteReader):
         return found
 
     def append(self, rows: Sequence[EventRow]) -> None:
-        self._many(
-            f"INSERT INTO events ({_EVENT}) VALUES (?,?,?,?,?,?,?,?,?)",
-            ((r.position, r.source, r.id, r.type, r.task_id, r.agent_id, r.time, r.importance, r.data) for r in rows),
-        )
+        self._many(f"INSERT INTO events ({_EVENT}) VALUES (?,?,?,?,?,?,?,?,?)", map(astuple, rows))
 
     def derive(self, rows: Sequence[DerivedRow]) -> None:
-        self._many(
-            f"INSERT OR IGNORE INTO derived ({_DERIVED}) VALUES (?,?,?,?,?,?,?,?,?)",
-            (
-                (r.position, r.kind, r.subject, r.time, r.importance, r.data, r.task_position, r.task_id, r.agent_id)
-                for r in rows
-            ),
-        )
+        self._many(f"INSERT OR IGNORE INTO derived ({_DERIVED}) VALUES (?,?,?,?,?,?,?,?,?)", map(astuple, rows))
 
     def publish(self, kind: str, rows: Mapping[str, bytes | None]) -> None:
         self._many(
