@@ -54,13 +54,12 @@ def stances(action: Mapping[str, object]) -> list[Stance]:
 
 def opposed(one: Iterable[Stance], other: Iterable[Stance], sign: int) -> bool:
     """Whether `one` speaks for an agent (`sign` +1; -1: against it) and `other` says the opposite of the same work."""
-    return any(
-        mine.agent == theirs.agent
-        and mine.sign == sign == -theirs.sign
-        and (mine.category is None or theirs.category is None or mine.category == theirs.category)
-        for mine in one
-        for theirs in other
-    )
+    for mine in one:
+        for theirs in other:
+            alike = mine.agent == theirs.agent and mine.sign == sign == -theirs.sign
+            if alike and (mine.category is None or theirs.category is None or mine.category == theirs.category):
+                return True
+    return False
 
 
 def ranked(advisories: Iterable[Advisory], limit: int) -> list[Advisory]:
