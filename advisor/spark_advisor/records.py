@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from spark_hooks.views import AgentView, RecordView, SwarmView, TallyView, Touched
 
-DOUBT = 0.02
+DOUBT = 0.1
 """Probability, at most, that anybody at all is ever said to differ by a little who does not differ at all."""
 
 
