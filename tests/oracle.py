@@ -160,7 +160,21 @@ def wrong(history: History, advisory: Advisory) -> list[str]:
         low, high = advisory.interval
         if not low - 1e-6 <= advisory.effect <= high + 1e-6:
             errors.append(f"{advisory.detector} {advisory.id}: {advisory.effect} is not in {advisory.interval}")
-    return errors + _wrong_sign(found, advisory)
+    return errors + _wrong_sign(found, advisory) + _wrong_promise(history, advisory, found)
+
+
+def _wrong_promise(history: History, advisory: Advisory, found: dict[str, Any]) -> list[str]:
+    """Whether acting on it averts other than what it says: the agent's share of all outcomes, times how much worse."""
+    beside = {"failing_agents": "before_", "struggling_agents": "others_"}.get(advisory.detector)
+    if beside is None or "successes" not in found or (beside == "before_" and "before_successes" not in found):
+        return []
+    usual = found[f"{beside}successes"] / found[f"{beside}outcomes"] if f"{beside}successes" in found else 0.5
+    category = advisory.action.get("category")
+    own = history.of(advisory.subject, category if isinstance(category, str) else None)
+    worse = usual - found["successes"] / found["outcomes"]
+    saves = 100.0 * len(own) / len(history.outcomes) * worse
+    right = advisory.saves is not None and math.isclose(advisory.saves, saves, rel_tol=1e-4, abs_tol=1e-3)
+    return [] if right else [f"{advisory.detector} {advisory.id}: saves {advisory.saves}, the log has {saves}"]
 
 
 def _wrong_sign(found: dict[str, Any], advisory: Advisory) -> list[str]:

@@ -14,21 +14,17 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-MODERATE, LARGE = 0.25, 0.45
-"""Changes looked for, as shares of the way from the record's rate to its extreme: of .85, falls to .64 and .47."""
-SET_IN = 0.55, 0.75
-"""The same for one category of an agent's: there is less to be had of it, so it is only the large ones that show."""
-BAR = 5.9
+BAR = 6.2
 """Nats that a fall must come to at the first look."""
-LOOKS = 1500.0
+LOOKS = 5000.0
 """After so many outcomes of the whole swarm the bar has risen by log 2: false alarms grow with their logarithm."""
 RECOVERED = 5.0
 IMPROVED = 8.0
 WEAK = 2.0
 FOUNDED = 10
 """Outcomes that a record needs before it can have fallen from anything."""
-FEWEST = 6
-"""Outcomes that a fall takes: with fewer it is the record's sharpness that speaks, and not they."""
+SURER = 2.0
+"""Nats more that a fall must come to from a record that is young."""
 STRONGEST, WEAKEST = 500.0, 4.0
 _LOG2 = math.log(2.0)
 
@@ -39,6 +35,25 @@ def bar(looks: int, among: int = 1) -> float:
     The chance spent on one look falls with their number (Foster & Stine, "Alpha-investing", JRSS B 70, 2008).
     """
     return BAR + math.log((1.0 + looks / LOOKS) * among)
+
+
+class Falls(NamedTuple):
+    """The changes that are looked for, and what they must rest on."""
+
+    shares: tuple[float, float]
+    """Parts of the way from the record's rate to its extreme."""
+    fewest: int
+    """Outcomes that a fall takes. A run that is short and bad is mostly chance, and one that is none goes on: to wait
+    for it costs no fall that is to be found within twice as many, and lets the bar be lower (the bounded delay of
+    Lai, "Sequential Change-Point Detection in Quality Control and Dynamical Systems", JRSS B 57, 1995)."""
+    young: int
+    """With fewer outcomes a record has shown no level from which to fall, but for a fall that is plain."""
+
+
+OVERALL = Falls((0.25, 0.45), 12, 40)
+"""Of .85, falls to .64 and .47."""
+IN_CATEGORY = Falls((0.55, 0.75), 8, 0)
+"""There is less to be had of one category, so it is only large falls that show; and its record is never long."""
 
 
 class Prior(NamedTuple):
@@ -99,9 +114,7 @@ class Trend:
         """(successes, outcomes) of the record without the run in which a fall is suspected."""
         return self.successes - self.down[0], self.outcomes - self.down[0] - self.down[1]
 
-    def observe(
-        self, succeeded: bool, position: int, prior: Prior, threshold: float, falls: tuple[float, float]
-    ) -> None:
+    def observe(self, succeeded: bool, position: int, prior: Prior, threshold: float, falls: Falls) -> None:
         """Take in the outcome at `position`; a fall is found at `threshold` nats."""
         self.since = self.since or position
         self.successes += succeeded
@@ -118,9 +131,7 @@ class Trend:
         for run in (self.down, self.up):
             run[3 + (not succeeded)] += run[2] > 0
 
-    def _look_down(
-        self, succeeded: bool, position: int, prior: Prior, threshold: float, falls: tuple[float, float]
-    ) -> None:
+    def _look_down(self, succeeded: bool, position: int, prior: Prior, threshold: float, falls: Falls) -> None:
         run = self.down
         if succeeded and not run[2]:
             return
@@ -128,10 +139,10 @@ class Trend:
         run[2] = run[2] or position
         a = prior.mean * prior.strength + self.successes - run[0]
         b = (1.0 - prior.mean) * prior.strength + self.failures - run[1]
-        evidence = _evidence(b, a, run[1], run[0], falls)
+        evidence = _evidence(b, a, run[1], run[0], falls.shares)
         if evidence <= 0.0:
             self.down = [0] * 5
-        elif evidence >= threshold and run[0] + run[1] >= FEWEST:
+        elif evidence >= threshold + SURER * (self.outcomes < falls.young) and run[0] + run[1] >= falls.fewest:
             gone = (self.apart[0] - run[3], self.apart[1] - run[4])
             record = [self.successes - run[0], self.failures - run[1], self.since, *gone]
             if not self.fell and record[0] + record[1] < FOUNDED:  # it has been like this from the start
@@ -149,7 +160,7 @@ class Trend:
         run[2] = run[2] or position
         a = prior.mean * prior.strength + self.successes - run[0]
         b = (1.0 - prior.mean) * prior.strength + self.failures - run[1]
-        evidence = _evidence(a, b, run[0], run[1], (MODERATE, LARGE))
+        evidence = _evidence(a, b, run[0], run[1], OVERALL.shares)
         if evidence <= 0.0:
             self.up = [0] * 5
         elif evidence >= (RECOVERED if self.fell else IMPROVED):

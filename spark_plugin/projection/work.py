@@ -138,12 +138,13 @@ class Work:
             own = self._cell_prior(prior, agent, cell, card)
             _regret(cell, at, beside, ok)
             _compare(self.cells, cell, own.mean, ok)
-            cell.trend.observe(ok, at.position, own, trends.bar(self.outcomes, len(agent.by_category)), trends.SET_IN)
+            threshold = trends.bar(self.outcomes, len(agent.by_category))
+            cell.trend.observe(ok, at.position, own, threshold, trends.IN_CATEGORY)
             self.categories.observe(card.successes, card.outcomes, mean, ok)
         if not explained:  # what one category explains does not speak against the rest
             _compare(self.agents, agent, mean, ok)
             fallen = agent.trend.fell
-            agent.trend.observe(ok, at.position, prior, bar, (trends.MODERATE, trends.LARGE))
+            agent.trend.observe(ok, at.position, prior, bar, trends.OVERALL)
             if fallen and not agent.trend.fell:
                 _recovered(agent)
         else:

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from spark_advisor import Regret, Trend
-from spark_advisor.detectors import failing_agents, standing
+from spark_advisor.detectors import failing_agents, standing, struggling_agents
+from spark_advisor.records import share
 from spark_hooks import Advisory
 from spark_hooks.events import Event
 from spark_plugin.projection import published
@@ -113,8 +114,16 @@ def never_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Regret, "observe", grown)
 
 
+def promised_twice(patch: pytest.MonkeyPatch) -> None:
+    for module in (failing_agents, struggling_agents):
+        patch.setattr(module, "share", lambda outcomes, view: 2.0 * share(outcomes, view))
+
+
+BROKEN = [counted_twice, of_the_newest_only, taken_for_its_opposite, narrow, never_forgotten, promised_twice]
+
+
 @pytest.mark.mutant("F20", "the numbers are not those of the log")
-@pytest.mark.parametrize("broken", [counted_twice, of_the_newest_only, taken_for_its_opposite, narrow, never_forgotten])
+@pytest.mark.parametrize("broken", BROKEN)
 def test_numbers_that_are_none_are_found(seed, monkeypatch, broken: Callable[[pytest.MonkeyPatch], None]):
     broken(monkeypatch)
     with pytest.raises(AssertionError):

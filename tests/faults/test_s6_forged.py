@@ -71,12 +71,12 @@ def advice(log: list[Event]) -> tuple[dict[str, set[int]], dict[str, tuple[int, 
 
 
 def judge(seed: int, scenarios: int) -> tuple[int, int]:
-    """(forged reports, scenarios in which a forger that praises itself turned advice about another).
+    """(forged reports, pieces of advice about others that praise of oneself unsettled).
 
-    A forged report must change nothing. Praise of one's own work counts: it changes what is usual in the swarm, and
-    with that, at the very edge, whether a run of another's failures is held for chance.
+    A forged report must change nothing. Praise of one's own work counts, and it changes what is usual in the swarm: so
+    another may stand out no longer, but nothing that was said of anybody may turn into its opposite.
     """
-    lies = turned = 0
+    lies = unsettled = 0
     for n in range(scenarios):
         rng = random.Random(seed + n)
         lives = honest(rng)
@@ -91,15 +91,16 @@ def judge(seed: int, scenarios: int) -> tuple[int, int]:
         signs, counted = advice(compromised(rng, lives))
         others = set(SKILLS) - {FORGER}
         assert {name: counted[name] for name in others} == {name: records[name] for name in others}
-        turned += any(-sign in truth.get(agent, set()) for agent in others for sign in signs.get(agent, set()))
-    assert turned <= max(1, scenarios // 50)
-    return lies, turned
+        turned = [agent for agent in others for sign in signs.get(agent, set()) if -sign in truth.get(agent, set())]
+        assert turned == [], (seed + n, turned)
+        unsettled += sum(truth.get(agent) != signs.get(agent) for agent in others)
+    return lies, unsettled
 
 
 @pytest.mark.fault("S6")
 def test_lies_turn_no_advice_about_anybody_else(seed, reached):
-    lies, turned = judge(seed, SCENARIOS)
-    reached(f"{SCENARIOS} scenarios, {lies} forged reports: 0 flips, none counted; by self-praise {turned} flips")
+    lies, unsettled = judge(seed, SCENARIOS)
+    reached(f"{SCENARIOS} scenarios, {lies} forged reports, none counted; 0 flips, by praise {unsettled} unsaid")
 
 
 def closed_by_anybody(patch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 import pytest
 
-from spark_advisor import built_in
+from spark_advisor import Prior, Trend, built_in
 from spark_advisor.detectors.capture_health import LAGGING, capture_health, plugin_health
+from spark_advisor.trends import OVERALL, Falls
 from spark_hooks import Advisory
 from spark_hooks.events import AgentLeft, Event
 from spark_plugin.projection import published
@@ -82,6 +83,35 @@ def test_a_fall_is_found_in_an_agents_own_record_and_its_recovery_too() -> None:
     assert fallen.action == {"action": "avoid", "agent": "bo", "category": None}
     assert fallen.interval is not None and fallen.effect is not None and fallen.saves is not None
     assert fallen.interval[0] <= fallen.effect <= fallen.interval[1]
+
+
+def test_who_falls_from_the_top_to_where_the_others_are_is_warned_of_no_more_than_they() -> None:
+    def chance(k: int, agent: str, _: str) -> float:
+        return 0.6 if agent != "bo" or k >= 400 else 1.0
+
+    run = Run().take(stamped(tasks(900, chance)))
+    assert run.state.agents["bo"].trend.fell
+    assert all(one.subject != "bo" for one in said(run, "failing_agents"))
+
+
+def fell(ends: Sequence[bool], falls: Falls, nats: float = 6.2) -> bool:
+    trend = Trend()
+    for position, succeeded in enumerate(ends, start=1):
+        trend.observe(succeeded, position, Prior(0.85, 100.0), nats, falls)
+    return trend.fell
+
+
+def test_a_short_run_of_failures_is_no_fall() -> None:
+    usual = [False, True, True, True, True, True] * 20
+    assert not fell(usual + [False] * (OVERALL.fewest - 1), OVERALL)
+    assert fell(usual + [False] * OVERALL.fewest, OVERALL)
+
+
+def test_a_young_record_falls_only_plainly() -> None:
+    ends = [True] * 20 + [False, True] * 8
+    assert len(ends) < OVERALL.young
+    assert fell(ends, OVERALL._replace(young=0), 4.5) and not fell(ends, OVERALL, 4.5)
+    assert fell([True] * 20 + [False] * 12, OVERALL)
 
 
 def test_a_category_that_turns_hard_for_one_agent_is_told_of_that_category() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from spark_advisor.ranking import worth
 from spark_advisor.records import Compared, compared, share
-from spark_advisor.statistics import difference, others, percent, surely
+from spark_advisor.statistics import difference, others, percent, surely, wilson
 from spark_hooks.records import Finding
 from spark_hooks.views import OUTCOMES, SwarmView, Touched
 
@@ -15,7 +15,10 @@ GAP, GONE = 0.1, 0.02
 
 
 class FailingAgents:
-    """A fall was found in an agent's own record (`spark_advisor.trends`), and it has not recovered."""
+    """A fall was found in an agent's own record (`spark_advisor.trends`), and it has not recovered.
+
+    It is told where the others would do better beyond doubt: who falls from the top to where the others are is still
+    no worse than they. What is usual in the swarm, which anybody's praise of itself can move, then turns no advice."""
 
     name = "failing_agents"
     watches = OUTCOMES
@@ -30,10 +33,11 @@ class FailingAgents:
 def _fallen(view: SwarmView, record: Compared) -> Iterable[Finding]:
     agent, trend, (successes, failures, since, *left) = record.agent, record.own.trend, record.own.trend.before
     effect, low, high = difference(trend.successes, trend.outcomes, successes, successes + failures)
-    if -effect < GONE:
-        return
     before, now = successes / (successes + failures), trend.successes / trend.outcomes
     beside = others(record.everybody, record.own)
+    if -effect < GONE or (beside is not None and now >= beside.rate):
+        return
+    worse = beside is None or wilson(trend.successes, trend.outcomes)[1] < beside.lower
     against = "" if beside is None else f" The others succeed in {percent(beside.rate)}."
     saves, probability = 100.0 * share(record.own.outcomes, view) * -effect, surely(effect, low, high)
     where = f" in category '{record.category}'" if record.category else ""
@@ -64,5 +68,5 @@ def _fallen(view: SwarmView, record: Compared) -> Iterable[Finding]:
             "before_successes": successes,
             "before_apart": sum(left),
         },
-        firm=-effect >= GAP,
+        firm=worse and -effect >= GAP,
     )

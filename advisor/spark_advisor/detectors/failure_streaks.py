@@ -11,7 +11,7 @@ from spark_hooks.records import Finding
 from spark_hooks.views import OUTCOMES, SwarmView, Touched
 
 SHORTEST = 4
-EXPECTED = 0.01
+EXPECTED = 0.002
 """How many such streaks the whole swarm would have had by chance so far."""
 
 
