@@ -21,6 +21,8 @@ FORECAST, AWARD, SCORE = "prediction", "award_prediction", "prediction_scored"
 
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """Held to its bounds when it is read: whatever else stands in its place is no forecast."""
+LogOdds = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+"""Far beyond what any expert says, and within what the models can square."""
 
 
 class ForecastRow(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ class AwardRow(msgspec.Struct, frozen=True):
     bid: float | None
     scores: dict[str, float]
     agent_rate: Probability = 0.5
-    experts: tuple[float, ...] = ()
+    experts: tuple[LogOdds, ...] = ()
     duration: Interval | None = None
     cost: Interval | None = None
     followed: Recommended | None = None

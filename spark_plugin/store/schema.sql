@@ -18,6 +18,7 @@ CREATE INDEX events_time ON events (time);
 CREATE INDEX events_task ON events (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX events_agent ON events (agent_id) WHERE agent_id IS NOT NULL;
 
+-- Its rows are long: without rowids each would fill a good part of a page, and the file twice the room.
 CREATE TABLE derived (
     position      INTEGER NOT NULL,
     kind          TEXT NOT NULL,
@@ -28,12 +29,12 @@ CREATE TABLE derived (
     task_position INTEGER,
     task_id       TEXT,
     agent_id      TEXT,
-    PRIMARY KEY (position, kind, subject)
-) WITHOUT ROWID;
-CREATE INDEX derived_task ON derived (task_position) WHERE task_position IS NOT NULL;
-CREATE INDEX derived_kind ON derived (kind);
-CREATE INDEX derived_task_id ON derived (task_id) WHERE task_id IS NOT NULL;
-CREATE INDEX derived_agent ON derived (agent_id) WHERE agent_id IS NOT NULL;
+    UNIQUE (position, kind, subject)
+);
+CREATE INDEX derived_task ON derived (task_position, position, kind) WHERE task_position IS NOT NULL;
+CREATE INDEX derived_kind ON derived (kind, position, subject);
+CREATE INDEX derived_task_id ON derived (task_id, position, kind, subject) WHERE task_id IS NOT NULL;
+CREATE INDEX derived_agent ON derived (agent_id, position, kind, subject) WHERE agent_id IS NOT NULL;
 
 CREATE TABLE read_models (
     kind TEXT NOT NULL,

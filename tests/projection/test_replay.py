@@ -319,3 +319,14 @@ def test_a_store_on_disk_gives_the_same_bytes_as_one_in_memory(tmp_path: Path) -
     log = random_log(4)
     with closing(open_store(f"sqlite:///{tmp_path / 'spark.db'}")) as store:
         assert Run(store, batch=50).take(log).contents() == Run(batch=7).take(log).contents()
+
+
+@pytest.mark.parametrize("said", [1e300, -1e300, "0.5", None])
+def test_a_row_whose_experts_say_what_none_can_is_no_forecast(said):
+    """Read from a damaged ledger, such numbers made the models infinite."""
+    run = Run().take(stamped([*attempt("t1", "ada", True), *attempt("t2", "ada", True)]))
+    [_, row] = run.derived(ledger.AWARD)
+    assert ledger.read(row, ledger.AwardRow)
+    document = msgspec.json.decode(row.data)
+    document["experts"][2] = said
+    assert ledger.read(msgspec.structs.replace(row, data=msgspec.json.encode(document)), ledger.AwardRow) is None
