@@ -17,10 +17,8 @@ GAP, GONE = 0.1, 0.02
 class FailingAgents:
     """A fall was found in an agent's own record (`spark_advisor.trends`), and it has not recovered.
 
-    It is told where the others would do better beyond doubt, and gone where they may do no better: who falls from the
-    top to where the others are is still no worse than they. What is usual in the swarm, which anybody's praise of
-    itself can move, then turns no advice.
-    """
+    It is told where the others would do better beyond doubt: who falls from the top to where the others are is still
+    no worse than they. What is usual in the swarm, which anybody's praise of itself can move, then turns no advice."""
 
     name = "failing_agents"
     watches = OUTCOMES
@@ -37,10 +35,9 @@ def _fallen(view: SwarmView, record: Compared) -> Iterable[Finding]:
     effect, low, high = difference(trend.successes, trend.outcomes, successes, successes + failures)
     before, now = successes / (successes + failures), trend.successes / trend.outcomes
     beside = others(record.everybody, record.own)
-    at_best = wilson(trend.successes, trend.outcomes)[1]
-    if -effect < GONE or (beside is not None and at_best >= beside.rate):
+    if -effect < GONE or (beside is not None and now >= beside.rate):
         return
-    worse = beside is None or at_best < beside.lower
+    worse = beside is None or wilson(trend.successes, trend.outcomes)[1] < beside.lower
     against = "" if beside is None else f" The others succeed in {percent(beside.rate)}."
     saves, probability = 100.0 * share(record.own.outcomes, view) * -effect, surely(effect, low, high)
     where = f" in category '{record.category}'" if record.category else ""
